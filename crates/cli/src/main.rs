@@ -1,0 +1,2 @@
+//! The `horkos` binary.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Project automation: tidy, goldens, docs.
+fn main() {}
