@@ -10,6 +10,7 @@
     )
 )]
 
+mod attest;
 mod bounded;
 mod codec;
 pub mod domain;
@@ -19,8 +20,12 @@ mod id;
 mod invariant;
 mod merkle;
 mod sign;
+mod state;
 mod time;
 
+pub use attest::{
+    Acknowledgement, COMPARTMENTS_MAX, Commitment, CompartmentBody, StorageReceipt, TRUSTEES_MAX,
+};
 pub use bounded::{Blob, List, Slug, Text};
 pub use codec::{DecodeError, decode, decode_bounded, encode};
 pub use domain::Domain;
@@ -31,4 +36,8 @@ pub use id::{
 };
 pub use merkle::{MerkleProof, MerkleTree, merkle_root};
 pub use sign::{PublicKey, SecretKey, Signature, SignatureError};
+pub use state::{
+    EMPTY_STATE_ROOT, STATE_DEPTH_MAX, STATE_PROOF_BYTES_MAX, State, StateHasher, StateLeaf, StateProof,
+    StateProofError, state_key, state_leaf_value, state_value,
+};
 pub use time::{Millis, Span};
