@@ -96,16 +96,26 @@ domains! {
     POLICY = "horkos policy v1";
     /// HPKE info of a resharing box.
     RESHARE = "horkos reshare v1";
+    /// Names and places of files in an organisation's vault.
+    VAULT_NAME = "horkos vault name v1";
+    /// Proof that a session key is held by whoever asks to have it certified.
+    SESSION_PROOF = "horkos session proof v1";
     /// What a signed RPC request covers.
     RPC = "horkos rpc v1";
     /// One-time code by which a patient claims a chart.
     CLAIM_CODE = "horkos claim code v1";
+    /// Proof that a fresh key is held by whoever rotates to it.
+    KEY_ROTATION = "horkos key rotation v1";
     /// Proof that a claimant holds the named key.
     CLAIM_PROOF = "horkos claim proof v1";
     /// Namespace of the engine's votes and certificates.
     CONSENSUS = "horkos consensus v1";
     /// Seed of the order in which lanes are served.
     LANE_ORDER = "horkos lane order v1";
+    /// Running digest over all that a node stored for its blocks.
+    STORE_RECORD = "horkos store record v1";
+    /// Checksum of a small file of the store.
+    STORE_FILE = "horkos store file v1";
     /// Seeded values of the wire goldens.
     GOLDEN = "horkos golden v1";
 }

@@ -1,0 +1,260 @@
+//! This file is where executed blocks are gathered and committed: several blocks, one batch, one fsync.
+
+use crate::{
+    disk::Disk,
+    fault::{Fault, Place},
+    keys,
+    record::{Event, Head, Record, StoredReceipt, Trail},
+    store::{RETAINED_STATES, Store},
+    tree::{self, Nodes},
+};
+use bytes::Bytes;
+use jmt::storage::Node;
+use primitives::{
+    BlockHash, EMPTY_STATE_ROOT, Hash, Header, State, StateRoot, TxId, encode, merkle_root, state_key,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// Greatest length of a state key; the engine's own limit lies a little higher.
+const STATE_KEY_BYTES_MAX: usize = 65_000;
+
+/// An executed block: what it is and what it did.
+#[derive(Clone, Debug)]
+pub struct BlockCommit {
+    /// The header. The first block has height 0, each further one the next height.
+    pub header: Header,
+    /// The encoded transactions; the header's `txs_root` is [`merkle_root`] over them.
+    pub txs: Vec<Bytes>,
+    /// State entries to put (`Some`) or remove (`None`).
+    pub writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Receipts in the block's order. Of several for one transaction, the first is the one found by its id.
+    pub receipts: Vec<(TxId, Vec<u8>)>,
+    /// Events added to charts' logs, in order; each continues its chart's log.
+    pub events: Vec<Event>,
+}
+
+/// Executed blocks that wait for their one commit. Dropping it forgets them.
+pub struct Batch {
+    store: Store,
+    disk: Disk,
+    base: Option<Head>,
+    head: Option<Head>,
+    parent: BlockHash,
+    values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Tree nodes by storage key.
+    nodes: HashMap<Vec<u8>, Node>,
+    /// All entries but nodes and values, as they will be written.
+    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    removals: Vec<Vec<u8>>,
+}
+
+/// The state as the blocks of a [`Batch`] leave it, before they are committed.
+#[derive(Clone, Copy)]
+pub struct BatchView<'a>(&'a Batch);
+
+impl State for BatchView<'_> {
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.0.value(key).unwrap_or_else(|fault| fault.stop())
+    }
+}
+
+impl BatchView<'_> {
+    /// Height of the newest block, be it in the batch or committed before it.
+    #[must_use]
+    pub fn height(&self) -> Option<u64> {
+        self.0.head.map(|head| head.height)
+    }
+
+    /// Root of the state after that block.
+    #[must_use]
+    pub fn root(&self) -> StateRoot {
+        self.0.head.map_or(EMPTY_STATE_ROOT, |head| head.state_root)
+    }
+}
+
+impl Batch {
+    pub(crate) fn begin(store: Store) -> Result<Self, Fault> {
+        let disk = store.disk();
+        let base: Option<Head> = disk.read(keys::HEAD, Place::Head)?;
+        let parent = match base {
+            None => BlockHash::default(),
+            Some(head) => {
+                let height = head.height;
+                disk.need::<Record>(&keys::at(keys::RECORD, height), Place::Block(height))?.block
+            }
+        };
+        Ok(Self {
+            store,
+            disk,
+            base,
+            head: base,
+            parent,
+            values: BTreeMap::new(),
+            nodes: HashMap::new(),
+            entries: BTreeMap::new(),
+            removals: Vec::new(),
+        })
+    }
+
+    /// The state after all blocks pushed so far.
+    #[must_use]
+    pub fn view(&self) -> BatchView<'_> {
+        BatchView(self)
+    }
+
+    /// How many bytes of values the batch holds, roughly: a caller commits before this grows large.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let values: usize = self.values.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len)).sum();
+        values + self.entries.values().map(Vec::len).sum::<usize>()
+    }
+
+    /// Adds the next executed block and returns the state's root after it.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the block doesn't follow the one before, doesn't fit its header, or the disk fails. The batch is
+    /// then to be dropped.
+    pub fn push(&mut self, commit: BlockCommit) -> Result<StateRoot, Fault> {
+        let BlockCommit { header, txs, writes, receipts, events } = commit;
+        let height = header.height;
+        let expected = self.head.map_or(0, |head| head.height.saturating_add(1));
+        if height != expected {
+            return Err(Fault::NotNext { expected, got: height });
+        }
+        if self.head.is_some() && header.parent != self.parent {
+            return Err(Fault::Misfit { height, what: "its parent is another block" });
+        }
+        if merkle_root(&txs) != header.txs_root {
+            return Err(Fault::Misfit { height, what: "its transactions do not hash to its header" });
+        }
+        if writes.keys().any(|key| key.is_empty() || key.len() > STATE_KEY_BYTES_MAX) {
+            return Err(Fault::Misfit { height, what: "a state key is empty or too long" });
+        }
+
+        let state_root = self.put_state(height, writes)?;
+        let block = header.hash();
+        let before = self.head.map_or(Hash::default(), |head| head.chain);
+        let record = Record::new(&before, block, state_root, &receipts, &events);
+        self.put_events(height, events)?;
+        self.put_receipts(height, receipts)?;
+        self.entries.insert(keys::at(keys::HEADER, height), encode(&header));
+        let txs: Vec<&[u8]> = txs.iter().map(AsRef::as_ref).collect();
+        self.entries.insert(keys::at(keys::BODY, height), encode(&txs));
+        self.entries.insert(keys::at(keys::RECORD, height), encode(&record));
+
+        let states_from = self.forget_state(height)?;
+        self.parent = block;
+        self.head = Some(Head { height, state_root, chain: record.chain, states_from });
+        Ok(state_root)
+    }
+
+    /// Makes all pushed blocks durable, with one fsync, all or none.
+    ///
+    /// # Errors
+    /// A [`Fault`]; nothing is then acknowledged, and the node must stop.
+    pub fn commit(self) -> Result<(), Fault> {
+        let Some(head) = self.head.filter(|_| self.head != self.base) else { return Ok(()) };
+        self.store.commit(self.base, head, |batch, space| {
+            for (key, value) in self.values {
+                match value {
+                    Some(value) => batch.insert(space, keys::value(&key), value),
+                    None => batch.remove(space, keys::value(&key)),
+                }
+            }
+            for (key, node) in &self.nodes {
+                batch.insert(space, key.as_slice(), encode(node));
+            }
+            for (key, entry) in self.entries {
+                batch.insert(space, key, entry);
+            }
+            for key in self.removals {
+                batch.remove(space, key);
+            }
+        })
+    }
+
+    fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        match self.values.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => Ok(self.disk.get(&keys::value(key))?.map(|value| value.to_vec())),
+        }
+    }
+
+    fn put_state(
+        &mut self,
+        height: u64,
+        writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    ) -> Result<StateRoot, Fault> {
+        let mut changes = BTreeMap::new();
+        for (key, value) in writes {
+            let old = self.value(&key)?;
+            // What changes nothing leaves no trace in the tree either, so neither does it here.
+            if old != value {
+                self.entries.insert(keys::former(&state_key(&key), height), encode(&old));
+                changes.insert(key, value);
+            }
+        }
+        let nodes = Nodes { fresh: Some(&self.nodes), disk: &self.disk };
+        let update = nodes.update(height, &changes).map_err(tree::fault(height))?;
+        let trail = Trail {
+            keys: changes.keys().cloned().collect(),
+            stale: update.stale.iter().map(tree::storage_key).collect(),
+        };
+        self.entries.insert(keys::at(keys::TRAIL, height), encode(&trail));
+        self.nodes.extend(update.nodes.into_iter().map(|(key, node)| (tree::storage_key(&key), node)));
+        self.values.extend(changes);
+        Ok(update.root)
+    }
+
+    /// Drops what only the state of `RETAINED_STATES` blocks ago needed; returns the lowest height still whole.
+    fn forget_state(&mut self, height: u64) -> Result<u64, Fault> {
+        let mut states_from = self.head.map_or(0, |head| head.states_from);
+        while height.saturating_sub(states_from) >= RETAINED_STATES {
+            states_from = states_from.saturating_add(1);
+            let at = keys::at(keys::TRAIL, states_from);
+            let trail: Trail = match self.entries.get(&at) {
+                Some(bytes) => crate::disk::decode(bytes, Place::Tree(states_from))?,
+                None => self.disk.need(&at, Place::Tree(states_from))?,
+            };
+            let former = trail.keys.iter().map(|key| keys::former(&state_key(key), states_from));
+            for key in trail.stale.into_iter().chain(former).chain([at]) {
+                // The engine can't order a put and a removal of one key in one batch.
+                if self.nodes.remove(&key).is_none() && self.entries.remove(&key).is_none() {
+                    self.removals.push(key);
+                }
+            }
+        }
+        Ok(states_from)
+    }
+
+    fn put_receipts(&mut self, height: u64, receipts: Vec<(TxId, Vec<u8>)>) -> Result<(), Fault> {
+        for (index, (tx, bytes)) in (0_u32..).zip(receipts) {
+            let of = keys::receipt_of(&tx);
+            if !self.entries.contains_key(&of) && !self.disk.has(&of)? {
+                self.entries.insert(of, encode(&(height, index)));
+            }
+            self.entries.insert(keys::receipt(height, index), encode(&StoredReceipt { tx, bytes }));
+        }
+        Ok(())
+    }
+
+    fn put_events(&mut self, height: u64, events: Vec<Event>) -> Result<(), Fault> {
+        for (position, Event { chart, index, bytes }) in (0_u32..).zip(events) {
+            let at = keys::event(&chart, index);
+            let follows = match index.checked_sub(1) {
+                None => true,
+                Some(before) => self.holds(&keys::event(&chart, before))?,
+            };
+            if !follows || self.holds(&at)? {
+                return Err(Fault::Misfit { height, what: "an event does not continue its chart's log" });
+            }
+            self.entries.insert(at, bytes);
+            self.entries.insert(keys::event_at(height, position), encode(&(chart, index)));
+        }
+        Ok(())
+    }
+
+    fn holds(&self, key: &[u8]) -> Result<bool, Fault> {
+        if self.entries.contains_key(key) { Ok(true) } else { self.disk.has(key) }
+    }
+}

@@ -1,0 +1,159 @@
+//! This file is where the state tree of the `jmt` crate meets our disk and our hashes.
+//!
+//! The tree never sees a value, only its digest; values lie beside it, so that a read costs one lookup.
+
+use crate::{
+    disk::Disk,
+    fault::{Fault, Place},
+    keys,
+};
+use borsh::BorshDeserialize;
+use jmt::{
+    JellyfishMerkleTree, KeyHash, OwnedValue, SimpleHasher, Version,
+    storage::{LeafNode, NibblePath, Node, NodeKey, TreeReader},
+};
+use primitives::{Hash, StateHasher, StateLeaf, StateProof, StateRoot, state_key, state_value};
+use std::collections::{BTreeMap, HashMap};
+
+/// The tree's hash function.
+pub(crate) struct TreeHasher(StateHasher);
+
+impl SimpleHasher for TreeHasher {
+    fn new() -> Self {
+        Self(StateHasher::new())
+    }
+
+    fn update(&mut self, data: &[u8]) {
+        self.0.update(data);
+    }
+
+    fn finalize(self) -> [u8; 32] {
+        self.0.finish().0
+    }
+}
+
+/// Tree nodes: those of a batch first, then those on disk.
+pub(crate) struct Nodes<'a> {
+    pub(crate) fresh: Option<&'a HashMap<Vec<u8>, Node>>,
+    pub(crate) disk: &'a Disk,
+}
+
+/// What one block does to the tree.
+pub(crate) struct TreeUpdate {
+    pub(crate) root: StateRoot,
+    pub(crate) nodes: BTreeMap<NodeKey, Node>,
+    /// Nodes that nothing refers to from this version on.
+    pub(crate) stale: Vec<NodeKey>,
+}
+
+impl TreeReader for Nodes<'_> {
+    fn get_node_option(&self, node_key: &NodeKey) -> anyhow::Result<Option<Node>> {
+        let key = storage_key(node_key);
+        if let Some(node) = self.fresh.and_then(|fresh| fresh.get(&key)) {
+            return Ok(Some(node.clone()));
+        }
+        match self.disk.get(&key)? {
+            None => Ok(None),
+            Some(bytes) => Ok(Some(primitives::decode(&bytes)?)),
+        }
+    }
+
+    fn get_value_option(&self, _: Version, _: KeyHash) -> anyhow::Result<Option<OwnedValue>> {
+        // Only proofs ask, to hand the value back beside the proof; ours comes from the plain entries.
+        Ok(Some(Vec::new()))
+    }
+
+    fn get_rightmost_leaf(&self) -> anyhow::Result<Option<(NodeKey, LeafNode)>> {
+        // Asked only when a tree is restored leaf by leaf, which the store never does.
+        Err(anyhow::anyhow!("trees are not restored leaf by leaf"))
+    }
+}
+
+impl Nodes<'_> {
+    fn tree(&self) -> JellyfishMerkleTree<'_, Self, TreeHasher> {
+        JellyfishMerkleTree::new(self)
+    }
+
+    /// The tree of `version` after `writes` on top of the version before.
+    pub(crate) fn update(
+        &self,
+        version: u64,
+        writes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    ) -> anyhow::Result<TreeUpdate> {
+        let digests = writes.iter().map(|(key, value)| {
+            (KeyHash(state_key(key).0), value.as_ref().map(|value| state_value(value).0.to_vec()))
+        });
+        let (roots, batch) = self.tree().put_value_sets([digests], version)?;
+        let root = roots.first().ok_or_else(|| anyhow::anyhow!("no root"))?.0;
+        let mut stale: Vec<_> = batch.stale_node_index_batch.into_iter().map(|old| old.node_key).collect();
+        if writes.is_empty() && version > 0 {
+            // The tree then copies its root to the new version, and leaves the old one to us.
+            stale.push(NodeKey::new(version.saturating_sub(1), path_of(&[])));
+        }
+        Ok(TreeUpdate { root: StateRoot(Hash(root)), nodes: batch.node_batch.nodes().clone(), stale })
+    }
+
+    /// The root hash of `version`, recomputed from its root node.
+    pub(crate) fn root(&self, version: u64) -> anyhow::Result<Option<StateRoot>> {
+        Ok(self.tree().get_root_hash_option(version)?.map(|root| StateRoot(Hash(root.0))))
+    }
+
+    /// The proof of `key` under the root of `version`, be it there or not.
+    pub(crate) fn prove(&self, version: u64, key: &[u8]) -> anyhow::Result<StateProof> {
+        let (_, proof) = self.tree().get_with_proof(KeyHash(state_key(key).0), version)?;
+        // The library keeps the parts of a proof to itself, but their encoding is public.
+        let PublicProof { leaf, siblings } = primitives::decode(&primitives::encode(&proof))?;
+        let siblings: Vec<_> = siblings.iter().map(Sibling::hash).collect();
+        let leaf = leaf.map(|[key, value]| StateLeaf { key: Hash(key), value: Hash(value) });
+        Ok(StateProof { leaf, siblings: siblings.try_into()? })
+    }
+}
+
+#[derive(BorshDeserialize)]
+struct PublicProof {
+    leaf: Option<[[u8; 32]; 2]>,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(BorshDeserialize)]
+enum Sibling {
+    Null,
+    Inner([[u8; 32]; 2]),
+    Leaf([[u8; 32]; 2]),
+}
+
+impl Sibling {
+    fn hash(&self) -> Option<Hash> {
+        let (prefix, [left, right]) = match self {
+            Self::Null => return None,
+            Self::Inner(halves) => (jmt::proof::INTERNAL_DOMAIN_SEPARATOR, halves),
+            Self::Leaf(halves) => (jmt::proof::LEAF_DOMAIN_SEPARATOR, halves),
+        };
+        Some(StateHasher::new().update(prefix).update(left).update(right).finish())
+    }
+}
+
+/// A leaf's hashed key and the hash of its value, which the library keeps to itself but encodes.
+pub(crate) fn leaf_parts(leaf: &LeafNode) -> Option<StateLeaf> {
+    let [key, value] = primitives::decode::<[[u8; 32]; 2]>(&primitives::encode(leaf)).ok()?;
+    Some(StateLeaf { key: Hash(key), value: Hash(value) })
+}
+
+pub(crate) fn path_of(nibbles: &[u8]) -> NibblePath {
+    nibbles.iter().map(|nibble| (*nibble).into()).collect()
+}
+
+/// Where a node lies: by version first, so that a block's nodes are written side by side.
+pub(crate) fn storage_key(node_key: &NodeKey) -> Vec<u8> {
+    let mut key = keys::at(keys::NODE, node_key.version());
+    key.extend(node_key.nibble_path().nibbles().map(u8::from));
+    key
+}
+
+/// What the tree says went wrong: a fault that passed through it, or a node that is missing or garbled.
+pub(crate) fn fault(height: u64) -> impl FnOnce(anyhow::Error) -> Fault {
+    move |error| match error.downcast::<Fault>() {
+        Ok(fault) => fault,
+        Err(error) => Fault::damaged(Place::Tree(height), format!("{error:#}")),
+    }
+}

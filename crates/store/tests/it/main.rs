@@ -1,0 +1,5 @@
+//! Tests of the store from outside, one binary.
+
+mod common;
+mod model;
+mod opening;

@@ -1,0 +1,126 @@
+//! The store against a plain map: every read, at every height, with proofs of what is there and what isn't.
+
+use crate::common::{Chain, Logs, chart, open, walk};
+use primitives::{EMPTY_STATE_ROOT, State as _, StateRoot, TxId, domain, hash, state_key, state_leaf_value};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use store::Meaning as _;
+
+type Writes = Vec<(u8, Option<Vec<u8>>)>;
+
+/// Blocks in batches: writes per block, and charts with an event.
+fn batches() -> impl Strategy<Value = Vec<Vec<(Writes, Vec<u8>)>>> {
+    let value = prop::option::weighted(0.7, prop::collection::vec(any::<u8>(), 0..40));
+    let writes = prop::collection::vec((0_u8..24, value), 0..12);
+    let block = (writes, prop::collection::vec(0_u8..3, 0..3));
+    prop::collection::vec(prop::collection::vec(block, 1..4), 1..8)
+}
+
+fn key(n: u8) -> Vec<u8> {
+    format!("entry/{n}").into_bytes()
+}
+
+/// The tree's root by definition: no history can show in it.
+fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> StateRoot {
+    fn under(leaves: &[(Vec<bool>, [u8; 64])], depth: usize) -> [u8; 32] {
+        let hash = |prefix: &[u8], parts: &[u8]| {
+            primitives::StateHasher::new().update(prefix).update(parts).finish().0
+        };
+        match leaves {
+            [] => *EMPTY_STATE_ROOT.as_bytes(),
+            [(_, leaf)] => hash(b"JMT::LeafNode", leaf),
+            _ => {
+                let split = leaves.partition_point(|(bits, _)| !bits[depth]);
+                let (left, right) = leaves.split_at(split);
+                let both = [under(left, depth + 1), under(right, depth + 1)].concat();
+                hash(b"JMT::IntrnalNode", &both)
+            }
+        }
+    }
+    let mut leaves: Vec<_> = entries
+        .iter()
+        .map(|(key, value)| {
+            let (path, value) = (state_key(key).0, state_leaf_value(value).0);
+            let bits = (0..256).map(|bit| path[bit / 8] & (0x80 >> (bit % 8)) != 0).collect::<Vec<_>>();
+            (bits, <[u8; 64]>::try_from([path, value].concat()).unwrap())
+        })
+        .collect();
+    leaves.sort();
+    StateRoot(primitives::Hash(under(&leaves, 0)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #[test]
+    fn the_store_is_a_map_with_proofs(batches in batches(), reopen in any::<bool>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let mut chain = Chain::default();
+        let mut map = BTreeMap::new();
+        let mut maps = Vec::new();
+        for blocks in batches {
+            let mut batch = store.batch().unwrap();
+            for (writes, of) in blocks {
+                let writes = writes.into_iter().map(|(n, value)| (key(n), value)).collect();
+                let tx = format!("tx of {}", chain.height).into_bytes();
+                let commit = chain.block(writes, vec![tx], &of);
+                for (key, value) in commit.writes.clone() {
+                    match value {
+                        Some(value) => map.insert(key, value),
+                        None => map.remove(&key),
+                    };
+                }
+                let root = batch.push(commit).unwrap();
+                prop_assert_eq!(root, root_of(&map));
+                prop_assert_eq!(batch.view().root(), root);
+                for n in 0..24 {
+                    prop_assert_eq!(batch.view().get(&key(n)), map.get(&key(n)).cloned());
+                }
+                chain.executed(root);
+                maps.push(map.clone());
+            }
+            batch.commit().unwrap();
+            if reopen {
+                drop(store);
+                store = open(dir.path());
+            }
+        }
+        store.check_head().unwrap();
+        let walked = walk(&store);
+        prop_assert_eq!(&walked.damages, &[]);
+        prop_assert_eq!(walked.entries, map.len() as u64);
+        prop_assert_eq!(walked.logs, chain.logs.len() as u64);
+
+        let view = store.view().unwrap();
+        prop_assert_eq!(view.height(), Some(maps.len() as u64 - 1));
+        for (height, map) in (0_u64..).zip(&maps) {
+            let past = view.at(height).unwrap().unwrap();
+            prop_assert_eq!(past.root(), root_of(map));
+            prop_assert_eq!(view.state_root(height).unwrap(), Some(past.root()));
+            for n in 0..26 {
+                let (value, proof) = past.prove(&key(n)).unwrap();
+                prop_assert_eq!(value.as_ref(), map.get(&key(n)));
+                prop_assert_eq!(proof.verify(past.root(), &key(n), value.as_deref()), Ok(()));
+                prop_assert!(proof.verify(past.root(), &key(n), Some(b"not there")).is_err());
+            }
+            let tx = TxId(hash(domain::TX_ID, &[format!("tx of {height}").as_bytes()]));
+            let (at, index, receipt) = view.receipt(&tx).unwrap().unwrap();
+            prop_assert_eq!((at, index), (height, 0));
+            prop_assert_eq!(receipt, format!("receipt of tx of {height}").into_bytes());
+            prop_assert_eq!(view.header(height).unwrap().unwrap().height, height);
+            prop_assert_eq!(view.txs(height).unwrap().unwrap().len(), 1);
+        }
+        prop_assert!(view.at(maps.len() as u64).unwrap().is_none());
+        for (chart, log) in &chain.logs {
+            let events = view.events(chart, 0, usize::MAX).unwrap();
+            let digest = events.iter().fold(primitives::Hash::default(), |running, event| {
+                Logs.next(chart, &running, &event.bytes)
+            });
+            prop_assert_eq!((events.len() as u64, digest), (log.count, log.digest));
+        }
+        let all = view.events_since(0, 0, usize::MAX).unwrap();
+        prop_assert_eq!(all.len() as u64, walked.events);
+        prop_assert!(all.windows(2).all(|pair| (pair[0].0, pair[0].1) < (pair[1].0, pair[1].1)));
+        prop_assert!(view.events(&chart(99), 0, 9).unwrap().is_empty());
+    }
+}
