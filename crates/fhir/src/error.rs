@@ -127,6 +127,17 @@ fn place(path: &str) -> &str {
     if path.is_empty() { "the top level" } else { path }
 }
 
+/// A path that fits a message: its beginning and its end.
+pub(crate) fn short_path(path: String) -> String {
+    let count = path.chars().count();
+    if count <= 160 {
+        return path;
+    }
+    let (head, tail): (String, String) =
+        (path.chars().take(60).collect(), path.chars().skip(count - 90).collect());
+    format!("{head}…{tail}")
+}
+
 /// A name from the input, cut so that it fits a message.
 pub(crate) fn shortened(name: &str) -> String {
     if name.chars().count() <= 64 { name.to_owned() } else { name.chars().take(63).chain(['…']).collect() }

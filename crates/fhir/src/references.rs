@@ -2,6 +2,7 @@
 
 use crate::definitions::URI_ELEMENTS;
 use crate::json::{Kind, Value, escape};
+use crate::types;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -10,9 +11,9 @@ use std::ops::Range;
 pub enum LinkKind {
     /// `Reference.reference`.
     Reference,
-    /// A `urn:` in an element of type uri, url, oid or uuid.
+    /// An element of type uri, url, oid or uuid that may mean an entry: `urn:uuid:`, `urn:oid:`, or ending in `Type/id`.
     Uri,
-    /// A `urn:` in an `href` or `src` of the narrative.
+    /// The same in an `href` or `src` of the narrative.
     Narrative,
 }
 
@@ -32,7 +33,7 @@ pub struct Link<'d> {
 /// Every link of a resource that a server may have to rewrite when it has assigned ids, in document order.
 ///
 /// Source: FHIR R4 http.html#transaction: references, elements of type uri, url, oid and uuid (not canonical), and
-/// `href` and `src` in the narrative. The latter two are listed only where they are a `urn:uuid:` or `urn:oid:`.
+/// `href` and `src` in the narrative. Which of them mean an entry of the file is for the caller to decide, by its fullUrl.
 #[must_use]
 pub fn links<'d>(resource: Value<'d>) -> Vec<Link<'d>> {
     let mut links = Vec::new();
@@ -45,9 +46,7 @@ pub fn links<'d>(resource: Value<'d>) -> Vec<Link<'d>> {
             }
             ("div", Kind::String | Kind::EscapedString) => narrative(&mut links, base, value, holder),
             (_, Kind::String | Kind::EscapedString | Kind::Array) if !holder_is_plain(name) => {
-                for item in
-                    value.each().filter(|item| item.spelled().is_some_and(|text| text.starts_with("urn:")))
-                {
+                for item in value.each() {
                     push(&mut links, LinkKind::Uri, base, item, holder);
                 }
             }
@@ -63,34 +62,50 @@ fn holder_is_plain(name: &str) -> bool {
 
 fn push<'d>(links: &mut Vec<Link<'d>>, kind: LinkKind, base: usize, value: Value<'d>, holder: Value<'d>) {
     let Some(text) = value.text() else { return };
-    if kind == LinkKind::Uri && !is_urn(&text) {
+    if kind == LinkKind::Uri && !may_mean_an_entry(&text) {
         return;
     }
     let Range { start, end } = value.range();
     links.push(Link { kind, range: start + 1 - base..end - 1 - base, text, holder });
 }
 
-fn is_urn(text: &str) -> bool {
-    text.starts_with("urn:uuid:") || text.starts_with("urn:oid:")
+fn may_mean_an_entry(text: &str) -> bool {
+    // HL7's own definitions are no entries, and as extension urls they are everywhere.
+    let is_definition =
+        text.starts_with("http://hl7.org/") || text.starts_with("http://terminology.hl7.org/");
+    !is_definition
+        && (text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") || types::named(text).is_some())
 }
 
-/// Finds `href="urn:…"` and `src='urn:…'` in the spelling of a narrative, where a double quote is `\"`.
+/// Finds `href="…"` and `src='…'` in the spelling of a narrative, where a double quote is `\"`.
 fn narrative<'d>(links: &mut Vec<Link<'d>>, base: usize, value: Value<'d>, holder: Value<'d>) {
     let Some(spelled) = value.spelled() else { return };
     let start = value.range().start + 1 - base;
-    for (at, _) in spelled.match_indices("urn:") {
-        let (Some(before), Some(from)) = (spelled.get(..at), spelled.get(at..)) else { continue };
-        let Some(attribute) = before.strip_suffix("\\\"").or_else(|| before.strip_suffix('\'')) else {
-            continue;
-        };
-        let attribute = attribute.trim_end().strip_suffix('=').map(str::trim_end);
-        if !attribute.is_some_and(|name| name.ends_with("href") || name.ends_with("src")) {
+    for (at, _) in spelled.match_indices('=') {
+        let (Some(before), Some(after)) = (spelled.get(..at), spelled.get(at + 1..)) else { continue };
+        let name = before.trim_end();
+        if !(name.ends_with("href") || name.ends_with("src")) {
             continue;
         }
-        let Some(length) = from.find(['\\', '\'', '"']) else { continue };
-        let Some(text) = from.get(..length).filter(|text| is_urn(text)) else { continue };
-        let range = start + at..start + at + length;
-        links.push(Link { kind: LinkKind::Narrative, range, text: Cow::Borrowed(text), holder });
+        let quoted = after.trim_start();
+        let (quote, from) = match (quoted.strip_prefix("\\\""), quoted.strip_prefix('\'')) {
+            (Some(from), _) => ("\\\"", from),
+            (None, Some(from)) => ("'", from),
+            (None, None) => continue,
+        };
+        let Some((link, _)) = from.split_once(quote) else { continue };
+        // A link in the narrative that is spelled with other escapes than `\/` is none of ours.
+        let text = link.replace("\\/", "/");
+        if text.contains('\\') || !may_mean_an_entry(&text) {
+            continue;
+        }
+        let at = start + spelled.len() - from.len();
+        links.push(Link {
+            kind: LinkKind::Narrative,
+            range: at..at + link.len(),
+            text: Cow::Owned(text),
+            holder,
+        });
     }
 }
 

@@ -44,6 +44,30 @@ pub fn is_directory(name: &str) -> bool {
     DIRECTORY.binary_search(&name).is_ok()
 }
 
+/// The resource type that a literal reference names: `Type/id`, `https://base/Type/id`, `Type?query`; the version and the
+/// fragment do not matter.
+///
+/// ```
+/// assert_eq!(fhir::types::named("https://a.example/fhir/Patient/7/_history/2"), Some("Patient"));
+/// assert_eq!(fhir::types::named("Patient?identifier=x|7"), Some("Patient"));
+/// assert_eq!(fhir::types::named("urn:uuid:7"), None);
+/// ```
+#[must_use]
+pub fn named(reference: &str) -> Option<&'static str> {
+    let reference = unversioned(reference);
+    let path = match reference.split_once('?') {
+        Some((kind, _)) => kind,
+        None => reference.rsplit_once('/')?.0,
+    };
+    path.rsplit('/').next().and_then(r4)
+}
+
+/// A reference without its version and fragment.
+pub(crate) fn unversioned(reference: &str) -> &str {
+    let reference = reference.split('#').next().unwrap_or(reference);
+    reference.split_once("/_history/").map_or(reference, |(plain, _)| plain)
+}
+
 #[rustfmt::skip]
 const DIRECTORY: &[&str] = &[
     "ActivityDefinition", "CapabilityStatement", "CatalogEntry", "ChargeItemDefinition", "CodeSystem",

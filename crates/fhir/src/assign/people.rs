@@ -3,6 +3,7 @@
 use super::group::{Group, Identifier, identifiers, name};
 use crate::bundle::{Entry, Resource};
 use crate::json::Value;
+use crate::types::{named, unversioned};
 use std::collections::HashMap;
 
 /// Whom or what a reference means.
@@ -153,11 +154,11 @@ impl People {
                 Target::Entry(entry)
             };
         }
-        let plain = plain(text);
+        let plain = unversioned(text);
         if let Some(group) = self.group_of_key.get(plain).copied().filter(|_| !plain.is_empty()) {
             return Target::Patient(group);
         }
-        match named_type(text) {
+        match named(text) {
             Some("Patient") => match text.split_once('?') {
                 Some((_, query)) => Target::Patient(self.of_query(entries, text, query)),
                 None => Target::Patient(self.of_key(plain.to_owned())),
@@ -185,7 +186,7 @@ impl People {
     /// Source: FHIR R4 bundle.html#references: by fullUrl; a relative one against the base of the entry it stands in;
     /// and, since senders leave fullUrls out or mix `urn:uuid:` with relative references, by type and id.
     fn find(&self, text: &str, from: Option<&str>) -> Option<usize> {
-        let text = plain(text);
+        let text = unversioned(text);
         if let Some(entry) = self.by_url.get(text) {
             return Some(*entry);
         }
@@ -209,22 +210,6 @@ impl People {
 fn describe(group: &mut Group, patient: Value<'_>) {
     group.identifiers = identifiers(patient);
     group.name = name(patient);
-}
-
-/// A reference without its version and fragment.
-fn plain(text: &str) -> &str {
-    let text = text.split('#').next().unwrap_or(text);
-    text.split_once("/_history/").map_or(text, |(plain, _)| plain)
-}
-
-/// The resource type that a reference's text names: `Type/id`, `https://base/Type/id`, `Type?query`.
-pub(super) fn named_type(text: &str) -> Option<&'static str> {
-    let text = plain(text);
-    let path = match text.split_once('?') {
-        Some((kind, _)) => kind,
-        None => text.rsplit_once('/')?.0,
-    };
-    path.rsplit('/').next().and_then(crate::types::r4)
 }
 
 /// Percent-decoding; what is not well-formed stays as it is.

@@ -1,7 +1,7 @@
 //! This file is where a resource is searched for everything that ties it to a patient.
 
 use super::group::Identifier;
-use super::people::{People, Target, embedded, named_type};
+use super::people::{People, Target, embedded};
 use crate::bundle::{Entry, Resource};
 use crate::json::Value;
 use crate::references::links;
@@ -121,10 +121,10 @@ pub fn names_patient(resource: &Resource<'_>) -> bool {
         || links(resource.value).iter().any(|link| {
             let by_type = || link.holder.get("type").is_some_and(|kind| kind.is("Patient"));
             let by_element = || {
-                named_type(&link.text).is_none()
+                types::named(&link.text).is_none()
                     && !link.text.starts_with('#')
                     && link.holder.key().is_some_and(|key| PATIENT_ELEMENTS.contains(&&*key))
             };
-            named_type(&link.text) == Some("Patient") || by_type() || by_element()
+            types::named(&link.text) == Some("Patient") || by_type() || by_element()
         })
 }

@@ -2,7 +2,7 @@
 
 use super::text;
 use super::value::{Kind, Node};
-use crate::error::{ReadError, shortened};
+use crate::error::{ReadError, short_path, shortened};
 use std::collections::HashSet;
 
 /// How much a reader takes in before it refuses.
@@ -367,7 +367,7 @@ impl Scanner<'_> {
                 path.push_str(&shortened(&text::decoded(self.spelled(open.key))));
             }
         }
-        path
+        short_path(path)
     }
 
     fn line(&self) -> usize {

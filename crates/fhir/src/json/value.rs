@@ -2,7 +2,7 @@
 
 use super::scan::{Limits, scan};
 use super::text::decoded;
-use crate::error::{ReadError, shortened};
+use crate::error::{ReadError, short_path, shortened};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -256,7 +256,7 @@ impl<'d> Value<'d> {
             value = parent;
         }
         let path: String = steps.into_iter().rev().collect();
-        path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
+        short_path(path.strip_prefix('.').map(str::to_owned).unwrap_or(path))
     }
 
     /// Whether both are the same place of the same document.
