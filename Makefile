@@ -11,6 +11,7 @@ BUILD_DIR := $(or $(CARGO_TARGET_DIR),target)
 RUST_VERSION := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help demo build test check fmt fmt-check lint tidy goldens bench deny need-toolchain
 
 help: ## Lists these commands.

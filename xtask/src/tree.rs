@@ -10,7 +10,7 @@ use std::{
 
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// The project's files: what git tracks or would track, or everything where there is no git.
+/// The project's files: what git tracks, and new code, or everything where there is no git.
 pub(crate) struct Tree {
     pub(crate) root: PathBuf,
     /// Relative to the root, with `/`, sorted.
@@ -130,8 +130,10 @@ fn tracked(root: &Path) -> Option<Vec<String>> {
     if Path::new(top.trim_end()).canonicalize().ok()? != root {
         return None;
     }
-    let files = git(&["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
-    Some(files.split_terminator('\0').map(str::to_owned).collect())
+    let files = git(&["ls-files", "-z"])?;
+    // Code that is about to be tracked counts; a log or a note that lies about doesn't.
+    let new = git(&["ls-files", "-z", "--others", "--exclude-standard", "--", "*.rs"])?;
+    Some(files.split_terminator('\0').chain(new.split_terminator('\0')).map(str::to_owned).collect())
 }
 
 fn walk(root: &Path, folder: &Path) -> Fallible<Vec<String>> {
@@ -182,6 +184,7 @@ mod tests {
             ("kept.rs", ""),
             ("ignored/a.rs", ""),
             ("new.rs", ""),
+            ("new.log", ""),
             ("gone.rs", ""),
         ]);
         let root = &fixture.tree.root;
@@ -189,7 +192,7 @@ mod tests {
             assert!(Command::new("git").current_dir(root).args(args).status().expect("git runs").success());
         };
         git(&["init", "--quiet"]);
-        git(&["add", "kept.rs", "gone.rs"]);
+        git(&["add", ".gitignore", "kept.rs", "gone.rs"]);
         std::fs::remove_file(root.join("gone.rs")).expect("removed");
         assert_eq!(Tree::read(root).expect("read").files, [".gitignore", "kept.rs", "new.rs"]);
     }
