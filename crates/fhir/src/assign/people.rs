@@ -147,7 +147,12 @@ impl People {
         text: &str,
         says_patient: bool,
     ) -> Target {
-        if let Some(entry) = self.find(text, from.full_url.as_deref()) {
+        // A fullUrl that contradicts its resource is not believed: it could lead a patient's record astray.
+        let named = named(text);
+        let found = self.find(text, from.full_url.as_deref());
+        if let Some(entry) =
+            found.filter(|entry| named.is_none_or(|kind| (kind == "Patient") == self.is_patient(*entry)))
+        {
             return if self.is_patient(entry) {
                 Target::Patient(self.of_entry(entries, entry))
             } else {
@@ -158,7 +163,7 @@ impl People {
         if let Some(group) = self.group_of_key.get(plain).copied().filter(|_| !plain.is_empty()) {
             return Target::Patient(group);
         }
-        match named(text) {
+        match named {
             Some("Patient") => match text.split_once('?') {
                 Some((_, query)) => Target::Patient(self.of_query(entries, text, query)),
                 None => Target::Patient(self.of_key(plain.to_owned())),

@@ -41,42 +41,42 @@ pub(super) fn ties(people: &mut People, entries: &[Entry<'_>], entry: &Entry<'_>
     // Patients inside first, so that references find them; they come last in the order of subjects.
     let mut inside = Vec::new();
     let mut contained = Vec::new();
-    if resource.value.get("contained").is_some() || matches!(resource.kind, "Bundle" | "Parameters") {
-        for (number, found) in embedded(resource).into_iter().enumerate() {
-            let key = format!("entry[{}]#{number}", entry.index);
-            let names = if found.contained { &[][..] } else { &found.names[..] };
-            let group = people.of_embedded(entries, found.patient, names, key);
-            inside.push(group);
-            contained.extend(found.names.into_iter().filter(|_| found.contained).map(|name| (name, group)));
-        }
+    for (number, found) in embedded(resource).into_iter().enumerate() {
+        let key = format!("entry[{}]#{number}", entry.index);
+        let names = if found.contained { &[][..] } else { &found.names[..] };
+        let group = people.of_embedded(entries, found.patient, names, key);
+        inside.push(group);
+        contained.extend(found.names.into_iter().filter(|_| found.contained).map(|name| (name, group)));
     }
-    let mut meet = |ties: &mut Ties, holder: Value<'_>, text: &str, says_patient: bool| {
+    let mut meet = |ties: &mut Ties, holder: Value<'_>, text: &str, of_subject: bool| {
         if let Some((_, group)) = contained.iter().find(|(name, _)| name == text) {
             return ties.patient(*group);
         }
-        if text.starts_with('#') {
-            return;
-        }
-        let says_patient = says_patient || holder.get("type").is_some_and(|kind| kind.is("Patient"));
-        match people.resolve(entries, entry, text, says_patient) {
-            Target::Patient(group) => ties.patient(group),
+        let means_patient = means_patient(holder, text);
+        // Within the resource nothing else can be a patient.
+        let target = if text.starts_with('#') {
+            Target::Elsewhere
+        } else {
+            people.resolve(entries, entry, text, of_subject || means_patient)
+        };
+        match target {
+            Target::Patient(group) => return ties.patient(group),
             Target::Entry(target) if target != entry.index => ties.entries.push(target),
             Target::Entry(_) | Target::Elsewhere => {}
         }
+        ties.nameless |= means_patient;
     };
     for path in types::compartment(resource.kind) {
         let last = path.rsplit('.').next().unwrap_or(path);
-        let says_patient = PATIENT_ELEMENTS.contains(&last) || matches!(last, "individual" | "for");
+        let of_subject = matches!(last, "individual" | "for");
         resource.value.each_at(path, &mut |holder| {
             if let Some(text) = holder.get("reference").and_then(Value::text) {
-                meet(&mut ties, holder, &text, says_patient);
+                meet(&mut ties, holder, &text, of_subject);
             }
         });
     }
     for link in links(resource.value) {
-        let key = link.holder.key();
-        let says_patient = key.is_some_and(|key| PATIENT_ELEMENTS.contains(&&*key));
-        meet(&mut ties, link.holder, &link.text, says_patient);
+        meet(&mut ties, link.holder, &link.text, false);
     }
     for holder in described(resource) {
         match holder.get("identifier").and_then(Identifier::of) {
@@ -118,13 +118,17 @@ pub fn names_patient(resource: &Resource<'_>) -> bool {
     resource.kind == "Patient"
         || !embedded(resource).is_empty()
         || described(resource).next().is_some()
-        || links(resource.value).iter().any(|link| {
-            let by_type = || link.holder.get("type").is_some_and(|kind| kind.is("Patient"));
-            let by_element = || {
-                types::named(&link.text).is_none()
-                    && !link.text.starts_with('#')
-                    && link.holder.key().is_some_and(|key| PATIENT_ELEMENTS.contains(&&*key))
-            };
-            types::named(&link.text) == Some("Patient") || by_type() || by_element()
-        })
+        || links(resource.value).iter().any(|link| means_patient(link.holder, &link.text))
+}
+
+/// Whether a reference must mean a patient: by the type that its text names, by the type that stands beside it, or by
+/// the element that it is.
+fn means_patient(holder: Value<'_>, text: &str) -> bool {
+    match types::named(text) {
+        Some(kind) => kind == "Patient",
+        None => {
+            holder.get("type").is_some_and(|kind| kind.is("Patient"))
+                || holder.key().is_some_and(|key| PATIENT_ELEMENTS.contains(&&*key))
+        }
+    }
 }
