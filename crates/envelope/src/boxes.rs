@@ -6,7 +6,7 @@ use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _, s
 use primitives::{Domain, Hash, domain, hash};
 use rand_core::CryptoRng;
 use std::fmt;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// Bytes of a [`SealKey`]: an ML-KEM-768 encapsulation key, then an X25519 public key.
 pub const SEAL_KEY_BYTES: usize = 1216;
@@ -119,6 +119,9 @@ impl OpenKey {
         &self.private
     }
 }
+
+// The private half wipes itself; the public one needs no wiping.
+impl ZeroizeOnDrop for OpenKey {}
 
 impl fmt::Debug for OpenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,10 +4,13 @@
 use crate::boxes::{OpenKey, SealKey};
 use primitives::{Hash, domain};
 use rand_core::CryptoRng;
+use zeroize::ZeroizeOnDrop;
 
 /// The key pair to which the trustees release for one access.
 #[derive(Debug)]
 pub struct SessionKey(OpenKey);
+
+impl ZeroizeOnDrop for SessionKey {}
 
 /// The hash by which an access names its session key.
 #[must_use]

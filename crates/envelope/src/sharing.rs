@@ -348,3 +348,88 @@ pub(crate) fn weighted_sum<'a>(index: u16, parts: impl Iterator<Item = (Scalar, 
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+
+    /// Solves for the coefficients of the polynomial through `points`, by Newton's divided differences.
+    fn interpolate(points: &[(Scalar, Scalar)]) -> Vec<Scalar> {
+        let mut coefficients = vec![Scalar::ZERO; points.len()];
+        let mut basis = vec![Scalar::ONE];
+        for (done, (x, y)) in points.iter().enumerate() {
+            let at = |polynomial: &[Scalar]| polynomial.iter().rev().fold(Scalar::ZERO, |sum, c| sum * x + c);
+            let step = (y - at(&coefficients)) * at(&basis).invert();
+            for (c, b) in coefficients.iter_mut().zip(&basis) {
+                *c += step * b;
+            }
+            // basis · (X − x)
+            basis.push(Scalar::ZERO);
+            for at in (0..=done + 1).rev() {
+                let below = if at == 0 { Scalar::ZERO } else { basis[at - 1] };
+                basis[at] = below - basis[at] * x;
+            }
+        }
+        coefficients
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// Perfect hiding: for any shares but one of the needed, and any other secret, there are polynomials which give
+        /// that secret, those very shares and those very commitments. Whoever knew the logarithm of H finds them.
+        #[test]
+        fn too_few_shares_fit_every_secret(seed in any::<u64>(), needed in 2_u16..7, more in 0_u16..4, skip in 0_usize..4) {
+            let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+            let log = scalar(rng);
+            let h = log * G;
+            let threshold = Threshold::new(needed, needed + more).unwrap();
+            let (secret, blinding, other) = (scalar(rng), scalar(rng), scalar(rng));
+            let dealt = split_with(rng, &secret, &blinding, threshold, &h);
+            let known: Vec<&Share> = dealt.shares.iter().cycle().skip(skip).take(usize::from(needed) - 1).collect();
+
+            // The committed exponent a + log·b of each coefficient stays; only its parts change.
+            let exponent = |share: &Share| share.value + log * share.blinding;
+            let mut at_zero = vec![(Scalar::ZERO, other)];
+            at_zero.extend(known.iter().map(|share| (Scalar::from(share.index), share.value)));
+            let values = interpolate(&at_zero);
+            let all: Vec<_> = dealt.shares.iter().take(usize::from(needed)).collect();
+            let exponents: Vec<_> = all.iter().map(|share| (Scalar::from(share.index), exponent(share))).collect();
+            let exponents = interpolate(&exponents);
+            let blindings: Vec<_> =
+                exponents.iter().zip(&values).map(|(e, a)| (e - a) * log.invert()).collect();
+
+            prop_assert_eq!(polynomial(&values, 0), other);
+            prop_assert_ne!(other, secret);
+            for share in known {
+                prop_assert_eq!(polynomial(&values, share.index), share.value);
+                prop_assert_eq!(polynomial(&blindings, share.index), share.blinding);
+            }
+            for ((a, b), commitment) in values.iter().zip(&blindings).zip(dealt.commitments.iter()) {
+                prop_assert_eq!((a * G + b * h).compress().0, commitment.0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_generator_is_hashed_to_the_group_and_frozen() {
+        let h = second_generator();
+        assert_ne!(*h, G);
+        assert!(!h.is_identity());
+        assert_eq!(
+            hex::encode(h.compress().0),
+            "22ef5107554a2b52b13a6cb9161f3afa6a36f26df8262ddd8e417c85067d383d"
+        );
+    }
+
+    #[test]
+    fn true_secrets_come_back() {
+        let rng = &mut ChaCha20Rng::seed_from_u64(1);
+        let secret = Secret::generate(rng);
+        let sharing = split(rng, &secret, Threshold::new(67, 100).unwrap());
+        let last: Vec<_> = sharing.shares.iter().rev().collect();
+        assert_eq!(combine(&last, 67).unwrap().0, secret.0);
+        assert_ne!(combine(&last, 66).unwrap().0, secret.0);
+    }
+}

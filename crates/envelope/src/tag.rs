@@ -4,7 +4,7 @@ use crate::kdf;
 use primitives::{Hash, Tag, domain};
 use rand_core::CryptoRng;
 use std::fmt;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 /// A chart's tag key: without it nobody can tell which category a tag is. Wiped when dropped, never shown.
 #[derive(Clone)]
@@ -37,6 +37,8 @@ impl TagKey {
         Tag(Hash(*kdf::derive(domain::CATEGORY_TAG, &[self.0.as_slice(), category.as_bytes()])))
     }
 }
+
+impl ZeroizeOnDrop for TagKey {}
 
 impl fmt::Debug for TagKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

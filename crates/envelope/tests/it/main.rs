@@ -3,7 +3,13 @@
 extern crate horkos_envelope as envelope;
 
 mod dealing;
+mod differential;
+mod golden;
 mod packs;
 mod release;
 mod reshare;
+mod secrets;
+mod sharing;
+mod tamper;
+mod vectors;
 mod world;
