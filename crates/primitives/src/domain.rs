@@ -94,6 +94,8 @@ domains! {
     AUDIT_RECORD = "horkos audit record v1";
     /// Hash of a policy set's text.
     POLICY = "horkos policy v1";
+    /// What makes two denied accesses the same.
+    ACCESS_SAME = "horkos access same v1";
     /// HPKE info of a resharing box.
     RESHARE = "horkos reshare v1";
     /// Names and places of files in an organisation's vault.
