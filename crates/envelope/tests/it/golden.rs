@@ -79,9 +79,9 @@ fn golden_formats() {
     }
     let key = gathering.open_key(&ids[0]).unwrap();
     line(out, "compartment-seed", key.to_seed().as_slice());
-    let read = Pack::verify(pack.manifest.root(), &pack.ciphertexts, &pack.randoms).unwrap();
-    let opener = read.manifest().opener(0, &key).unwrap();
-    let (ciphertext, random) = read.parts(0).unwrap();
+    let read_pack = Pack::verify(pack.manifest.root(), &pack.ciphertexts, &pack.randoms).unwrap();
+    let opener = read_pack.manifest().opener(0, &key).unwrap();
+    let (ciphertext, random) = read_pack.parts(0).unwrap();
     let (plaintext, opening) = opener.open_and_prove(0, ciphertext, random).unwrap();
     assert_eq!(plaintext.as_slice(), b"first");
     line(out, "opening", &encode(&opening));
