@@ -2,7 +2,11 @@
 
 use crate::fault::{Fault, OpenError, Place};
 use primitives::{NetworkId, domain, hash};
-use std::{fs, io::Write as _, path::Path};
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write as _,
+    path::Path,
+};
 
 /// The format that this version writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -23,14 +27,20 @@ fn text(format: u32, network: &NetworkId) -> String {
 }
 
 impl Identity {
-    /// Claims a fresh directory, or checks that `dir` is this network's.
-    pub(crate) fn claim(&self, dir: &Path) -> Result<(), OpenError> {
+    /// Claims a fresh directory, or checks that `dir` is this network's. It is this process's while the file is held.
+    pub(crate) fn claim(&self, dir: &Path) -> Result<File, OpenError> {
         fs::create_dir_all(dir).map_err(Fault::file(dir))?;
         let path = dir.join(FILE);
-        match fs::read_to_string(&path) {
-            Ok(found) => self.check(dir, &found),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.write(dir),
-            Err(error) => Err(Fault::file(path)(error).into()),
+        match fs::read(&path) {
+            Ok(found) => self.check(dir, &String::from_utf8_lossy(&found))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.write(dir)?,
+            Err(error) => return Err(Fault::file(path)(error).into()),
+        }
+        let file = File::open(&path).map_err(Fault::file(path.clone()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.into() }),
+            Err(TryLockError::Error(error)) => Err(Fault::file(path)(error).into()),
         }
     }
 
@@ -68,7 +78,7 @@ impl Identity {
             }
         }
         let write = || {
-            let mut file = fs::File::create(&fresh)?;
+            let mut file = File::create(&fresh)?;
             file.write_all(text(FORMAT, &self.network).as_bytes())?;
             file.sync_all()?;
             fs::rename(&fresh, dir.join(FILE))?;
@@ -81,5 +91,5 @@ impl Identity {
 
 /// Makes creations, renames and removals in `dir` durable.
 pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { fs::File::open(dir)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

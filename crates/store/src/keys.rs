@@ -3,6 +3,7 @@
 //! All entries share one keyspace on purpose: the engine then loses or keeps a block's batch as a whole, whatever
 //! happens to a journal, and one memtable bounds the memory.
 
+use crate::fault::Place;
 use primitives::{ChartId, Hash, TxId};
 
 /// The newest block: [`crate::record::Head`].
@@ -65,10 +66,6 @@ pub(crate) fn event(chart: &ChartId, index: u64) -> Vec<u8> {
     key(EVENT, &[chart.as_bytes(), &index.to_be_bytes()])
 }
 
-pub(crate) fn events_of(chart: &ChartId) -> Vec<u8> {
-    key(EVENT, &[chart.as_bytes()])
-}
-
 pub(crate) fn event_at(height: u64, position: u32) -> Vec<u8> {
     key(EVENT_AT, &[&height.to_be_bytes(), &position.to_be_bytes()])
 }
@@ -76,4 +73,23 @@ pub(crate) fn event_at(height: u64, position: u32) -> Vec<u8> {
 /// Reads `N` bytes of a key from `from`; `None` if it is too short.
 pub(crate) fn bytes_at<const N: usize>(key: &[u8], from: usize) -> Option<[u8; N]> {
     key.get(from..from.checked_add(N)?)?.try_into().ok()
+}
+
+/// What the entry under `key` belongs to, for saying near what a damage lies.
+pub(crate) fn place(key: &[u8]) -> Place {
+    let height = || bytes_at(key, 1).map(u64::from_be_bytes);
+    let place = match key.first() {
+        Some(&VALUE) => Some(Place::Key(key.get(1..).unwrap_or_default().to_vec())),
+        Some(&(NODE | TRAIL)) => height().map(Place::Tree),
+        Some(&FORMER) => bytes_at(key, 1).map(|path| Place::Leaf(Hash(path))),
+        Some(&(HEADER | BODY | RECORD | EVENT_AT)) => height().map(Place::Block),
+        Some(&RECEIPT) => height()
+            .zip(bytes_at(key, 9))
+            .map(|(height, index)| Place::Receipt(height, u32::from_be_bytes(index))),
+        Some(&EVENT) => bytes_at::<32>(key, 1)
+            .zip(bytes_at(key, 33))
+            .map(|(chart, index)| Place::Event(chart.into(), u64::from_be_bytes(index))),
+        _ => None,
+    };
+    place.unwrap_or(Place::Head)
 }

@@ -8,6 +8,7 @@ mod check;
 mod disk;
 mod fault;
 mod identity;
+mod journal;
 mod keys;
 mod mark;
 mod packs;

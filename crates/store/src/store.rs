@@ -5,7 +5,7 @@ use crate::{
     disk::Disk,
     fault::{Damage, Fault, OpenError, Place},
     identity::{Identity, sync_dir},
-    keys,
+    journal, keys,
     mark::{Mark, Marked},
     record::{Head, Record},
     view::View,
@@ -13,13 +13,13 @@ use crate::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use primitives::StateProof;
 use std::{
-    fs,
+    fs::{self, File},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// How many newest states can be read and proven besides the newest.
+/// How many newest states can be read and proven.
 pub const RETAINED_STATES: u64 = 1024;
 
 /// What the engine may hold in memory: block cache and memtable. A node stays below 200 MB in all.
@@ -40,6 +40,8 @@ struct Inner {
     space: Keyspace,
     /// Held by whoever commits.
     mark: Mutex<Mark>,
+    /// Released last: the engine has its own lock, but journals are mended before it is taken.
+    _lock: File,
 }
 
 impl Store {
@@ -48,14 +50,15 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do about it.
     pub fn open(dir: &Path, identity: Identity) -> Result<Self, OpenError> {
-        identity.claim(dir)?;
+        let lock = identity.claim(dir)?;
         let db = dir.join("chain");
         if !db.exists() {
             create(dir, &db)?;
         }
+        journal::mend(&db)?;
         let (db, space) = engine(&db, dir)?;
         let (mark, marked) = Mark::open(dir)?;
-        let store = Self(Arc::new(Inner { db, space, mark: Mutex::new(mark) }));
+        let store = Self(Arc::new(Inner { db, space, mark: Mutex::new(mark), _lock: lock }));
         store.check_mark(marked)?;
         Ok(store)
     }

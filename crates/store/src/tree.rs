@@ -133,12 +133,6 @@ impl Sibling {
     }
 }
 
-/// A leaf's hashed key and the hash of its value, which the library keeps to itself but encodes.
-pub(crate) fn leaf_parts(leaf: &LeafNode) -> Option<StateLeaf> {
-    let [key, value] = primitives::decode::<[[u8; 32]; 2]>(&primitives::encode(leaf)).ok()?;
-    Some(StateLeaf { key: Hash(key), value: Hash(value) })
-}
-
 pub(crate) fn path_of(nibbles: &[u8]) -> NibblePath {
     nibbles.iter().map(|nibble| (*nibble).into()).collect()
 }

@@ -31,6 +31,9 @@ impl Remote {
             return Err(wrong("the scheme is unknown".into()));
         };
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+        if bucket.is_empty() {
+            return Err(wrong("the bucket is missing".into()));
+        }
         let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
         for (name, value) in options {
             let key: AmazonS3ConfigKey = name.parse().map_err(|error: Error| wrong(error.to_string()))?;

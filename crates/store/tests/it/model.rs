@@ -1,7 +1,7 @@
 //! The store against a plain map: every read, at every height, with proofs of what is there and what isn't.
 
-use crate::common::{Chain, Logs, chart, open, walk};
-use primitives::{EMPTY_STATE_ROOT, State as _, StateRoot, TxId, domain, hash, state_key, state_leaf_value};
+use crate::common::{Chain, Logs, chart, open, root_of, walk};
+use primitives::{State as _, TxId, domain, hash};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use store::Meaning as _;
@@ -20,37 +20,8 @@ fn key(n: u8) -> Vec<u8> {
     format!("entry/{n}").into_bytes()
 }
 
-/// The tree's root by definition: no history can show in it.
-fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> StateRoot {
-    fn under(leaves: &[(Vec<bool>, [u8; 64])], depth: usize) -> [u8; 32] {
-        let hash = |prefix: &[u8], parts: &[u8]| {
-            primitives::StateHasher::new().update(prefix).update(parts).finish().0
-        };
-        match leaves {
-            [] => *EMPTY_STATE_ROOT.as_bytes(),
-            [(_, leaf)] => hash(b"JMT::LeafNode", leaf),
-            _ => {
-                let split = leaves.partition_point(|(bits, _)| !bits[depth]);
-                let (left, right) = leaves.split_at(split);
-                let both = [under(left, depth + 1), under(right, depth + 1)].concat();
-                hash(b"JMT::IntrnalNode", &both)
-            }
-        }
-    }
-    let mut leaves: Vec<_> = entries
-        .iter()
-        .map(|(key, value)| {
-            let (path, value) = (state_key(key).0, state_leaf_value(value).0);
-            let bits = (0..256).map(|bit| path[bit / 8] & (0x80 >> (bit % 8)) != 0).collect::<Vec<_>>();
-            (bits, <[u8; 64]>::try_from([path, value].concat()).unwrap())
-        })
-        .collect();
-    leaves.sort();
-    StateRoot(primitives::Hash(under(&leaves, 0)))
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn the_store_is_a_map_with_proofs(batches in batches(), reopen in any::<bool>()) {
         let dir = tempfile::tempdir().unwrap();
