@@ -6,7 +6,7 @@ use envelope::{
     open_key, split,
 };
 use std::fmt::Debug;
-use zeroize::ZeroizeOnDrop;
+use zeroize::{Zeroize as _, ZeroizeOnDrop};
 
 fn wiped<T: ZeroizeOnDrop>() {}
 fn crosses_threads<T: Send + Sync>() {}
@@ -20,6 +20,14 @@ fn secrets_are_wiped_and_cross_threads() {
     wiped::<TagKey>();
     crosses_threads::<(Secret, Share, OpenKey, SessionKey, TagKey)>();
     crosses_threads::<(Opener<'_>, Pack<'_>, Gathering<'_>, Opened, Opening)>();
+}
+
+#[test]
+fn wiping_a_share_overwrites_its_numbers() {
+    let mut share = World::new(2, 2, 3).open().shares.remove(0);
+    assert_ne!(*share.to_bytes(), [0; 64]);
+    share.zeroize();
+    assert_eq!(*share.to_bytes(), [0; 64]);
 }
 
 /// No run of four bytes of `secret` may stand in what is shown, in hex of either case, or as a list of numbers.

@@ -93,7 +93,7 @@ impl World {
             .map(|(at, body)| PlainRecord {
                 compartment: (at % compartments.len()) as u16,
                 record: RecordId([at as u8; 16]),
-                version: 1,
+                version: 1 + (at / 256) as u32,
                 plaintext: body,
             })
             .collect();
