@@ -7,6 +7,7 @@
 
 use crate::{
     Act, BlockInput, Event, HEAD, Logged, Outcome, Receipt, Reject, Signed, Transaction,
+    charts::{Attested, Claim, Commit, Create, NewCompartment, OfferClaim, Role},
     draft::Writes,
     execute,
     governance::{Genesis, GenesisMember, MemberKind, Params, found},
@@ -14,8 +15,9 @@ use crate::{
     policy,
 };
 use primitives::{
-    Blob, BlockHash, ChartId, Hash, Millis, NetworkId, OrgId, PrincipalId, SecretKey, Span, State, TxId,
-    domain, encode, hash,
+    Acknowledgement, Blob, BlockHash, ChartId, Commitment, CompartmentBody, CompartmentId, Hash, Millis,
+    NetworkId, OrgId, PackRoot, PrincipalId, SecretKey, Span, State, StorageReceipt, Tag, TxId, domain,
+    encode, hash,
 };
 use std::collections::BTreeMap;
 
@@ -95,6 +97,12 @@ pub fn principal_id(label: &str) -> PrincipalId {
 #[must_use]
 pub fn org(name: &str) -> OrgId {
     name.parse().unwrap()
+}
+
+/// The category tag with this label.
+#[must_use]
+pub fn tag(label: &str) -> Tag {
+    Tag(seed("tag", label))
 }
 
 fn seed(what: &str, label: &str) -> Hash {
@@ -220,6 +228,116 @@ impl World {
         let secret = key(label);
         self.act(&key(name), Enrol { kind, key: secret.public() }).unwrap();
         secret
+    }
+
+    /// Makes a chart of a member.
+    pub fn chart(&mut self, custodian: &str, label: &str) -> ChartId {
+        let chart = chart_id(label);
+        self.act(&key(custodian), Create { chart, directory: false }).unwrap();
+        chart
+    }
+
+    /// Makes a directory chart of a member.
+    pub fn directory(&mut self, custodian: &str) -> ChartId {
+        let chart = chart_id(&format!("directory of {custodian}"));
+        self.act(&key(custodian), Create { chart, directory: true }).unwrap();
+        chart
+    }
+
+    /// Lets an enrolled person claim a chart.
+    pub fn claim(&mut self, custodian: &str, chart: ChartId, owner: &SecretKey) {
+        let person = owner.public().principal();
+        let until = self.now.plus(Span::hours(1));
+        self.act(&key(custodian), OfferClaim { chart, person, until }).unwrap();
+        self.act(owner, Claim { chart }).unwrap();
+    }
+
+    /// A commit with every attestation it can have. `opens` says role, tag, and whether it is more sensitive than general.
+    pub fn commit(
+        &mut self,
+        writer: &str,
+        chart: ChartId,
+        opens: &[(Role, Tag, bool)],
+        into: &[CompartmentId],
+    ) -> Commit {
+        self.nonce = self.nonce.saturating_add(1);
+        let nonce = self.nonce;
+        let part = |what: &str, place: usize| seed(what, &format!("{nonce} {place}"));
+        let threshold = 3;
+        let opens: Vec<NewCompartment> = (opens.iter().enumerate())
+            .map(|(place, (role, tag, special))| {
+                let commitments: Vec<_> =
+                    (0..threshold).map(|i| Commitment(part("commitment", place * threshold + i).0)).collect();
+                let body = CompartmentBody {
+                    suite: 1,
+                    chart,
+                    tag: *tag,
+                    writer: org(writer),
+                    key: part("compartment", place),
+                    commitments: commitments.try_into().unwrap(),
+                };
+                NewCompartment { role: *role, special: *special, body }
+            })
+            .collect();
+        let pack = PackRoot(part("pack", 0));
+        let dealing = if opens.is_empty() { Hash::default() } else { part("dealing", 0) };
+        let keep_until = self.now.plus(Span::hours(1));
+        let acknowledgement = Acknowledgement {
+            network: self.network,
+            epoch: 0,
+            writer: org(writer),
+            chart,
+            pack,
+            dealing,
+            keep_until,
+        };
+        let receipt = |storer: &str| StorageReceipt {
+            network: self.network,
+            pack,
+            chart,
+            writer: org(writer),
+            storer: org(storer),
+            bytes: 1000,
+            keep_until,
+        };
+        let members = || (0_u32..).zip(ORGS.map(|(name, _)| name));
+        let acknowledgements: Vec<_> = members()
+            .filter(|_| !opens.is_empty())
+            .map(|(place, name)| Attested { place, signature: acknowledgement.sign(&key(name)) })
+            .collect();
+        let receipts: Vec<_> = members()
+            .filter(|(_, name)| *name != writer)
+            .map(|(place, name)| Attested { place, signature: receipt(name).sign(&key(name)) })
+            .collect();
+        Commit {
+            chart,
+            pack,
+            records: 1,
+            bytes: 1000,
+            opens: opens.try_into().unwrap(),
+            into: into.to_vec().try_into().unwrap(),
+            dealing,
+            keep_until,
+            acknowledgements: acknowledgements.try_into().unwrap(),
+            receipts: receipts.try_into().unwrap(),
+        }
+    }
+
+    /// Writes into a fresh compartment by the organisation's key, and returns the compartment.
+    ///
+    /// # Errors
+    /// The reject in the receipt.
+    pub fn write(
+        &mut self,
+        writer: &str,
+        chart: ChartId,
+        role: Role,
+        tag: Tag,
+        special: bool,
+    ) -> Result<CompartmentId, Reject> {
+        let commit = self.commit(writer, chart, &[(role, tag, special)], &[]);
+        let id = commit.opens.first().unwrap().body.id();
+        self.act(&key(writer), commit).map(|_| id)
     }
 
     /// The events of a chart's log, in order.

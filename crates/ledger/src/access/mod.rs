@@ -6,6 +6,8 @@ mod record;
 mod release;
 mod request;
 mod review;
+#[cfg(test)]
+mod scene;
 mod state;
 
 pub use break_glass::{BreakGlass, Reason};

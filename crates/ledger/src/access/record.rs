@@ -263,7 +263,7 @@ pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Askin
             key: reader.key,
             purpose: *purpose,
             writing: *extent == Extent::Index && !reader.owner,
-            break_glass: emergency.is_some(),
+            emergency: *emergency,
             at: Position::from(ctx),
             time: ctx.now,
             expires,
@@ -298,7 +298,7 @@ fn note(ctx: &Ctx, draft: &mut Draft<'_>, access: &Access) {
     if practitioner && reads && Purpose::Treatment.covers(access.purpose) {
         consent::note_treatment(draft, &access.chart, org, access.expires);
     }
-    if access.break_glass {
+    if access.emergency.is_some() {
         let mut due = reviews_due(draft, org);
         due.push((ctx.tx, ctx.now.plus(governance::params(draft).review_within)));
         REVIEWS_DUE.put(draft, org, &due);

@@ -85,7 +85,7 @@ impl Kind for Review {
     fn apply(&self, ctx: &Ctx, draft: &mut Draft<'_>) -> Result<(), Reject> {
         let Self { access: id, finding } = *self;
         let access = ACCESSES.get(draft, &id).ok_or(ACCESS_UNKNOWN)?;
-        if !access.break_glass {
+        if access.emergency.is_none() {
             return Err(REVIEW_NOT_NEEDED);
         }
         let org = ctx.signer.org().clone();
@@ -103,5 +103,71 @@ impl Kind for Review {
         ACCESSES.put(draft, &id, &Access { reviewed: true, ..access });
         draft.emit(chart, &Reviewed { access: id, org, by, finding });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Event,
+        access::{
+            reviews_due,
+            scene::{LAKESIDE, Scene},
+        },
+        testing::org,
+    };
+    use primitives::Hash;
+
+    /// Who reviews which of the accesses: `glass` of baker, `plain` of adams, `denied` of the clerk, or one that isn't.
+    fn check(case: &str, expected: &str) {
+        let mut scene = Scene::new();
+        let glass = scene.break_glass("baker", "gen/r", true).unwrap();
+        let plain = scene.request("adams", "TREAT", "gen/r").unwrap();
+        let denied = scene.break_glass("clerk", "gen/r", true).unwrap();
+        let mut outcome = String::new();
+        for one in case.split(',') {
+            let (who, which) = one.trim().split_once(' ').unwrap();
+            let access = match which {
+                "glass" => glass,
+                "plain" => plain,
+                "denied" => denied,
+                _ => TxId(Hash([9; 32])),
+            };
+            let result = scene.world.act(&scene.key(who), Review { access, finding: Finding::Unjustified });
+            outcome = match result {
+                Ok(_) => match scene.world.events(&scene.chart).pop() {
+                    Some(Event::Reviewed(reviewed)) => format!("{} {}", reviewed.org, reviewed.by.is_some()),
+                    other => panic!("{other:?}"),
+                },
+                Err(reject) => reject.info().unwrap().name.to_owned(),
+            };
+        }
+        assert_eq!(outcome, expected, "{case}");
+        let due = reviews_due(&scene.world.state, &org(LAKESIDE)).len();
+        assert_eq!(
+            due,
+            usize::from(!case.contains("lakeside glass") && !case.contains("nurse glass")),
+            "{case}"
+        );
+    }
+
+    #[test]
+    fn reviewed_or_refused() {
+        let cases = "
+            lakeside glass                | lakeside-clinic false
+            nurse glass                   | lakeside-clinic true
+            baker glass                   | REVIEW_NOT_YOURS
+            riverside glass               | REVIEW_NOT_YOURS
+            adams glass                   | REVIEW_NOT_YOURS
+            lakeside glass, nurse glass   | REVIEW_REPEATED
+            riverside plain               | REVIEW_NOT_NEEDED
+            clerk denied                  | ACCESS_UNKNOWN
+            lakeside unknown              | ACCESS_UNKNOWN
+            owner glass                   | NOT_FOR_SIGNER";
+        for case in cases.lines().skip(1) {
+            let (case, expected) = case.split_once('|').unwrap();
+            check(case.trim(), expected.trim());
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! This file is where permitted accesses, counted denials and due reviews lie, and what others may ask of them.
 
-use super::record::Reader;
+use super::record::{Emergency, Reader};
 use crate::{Draft, Reject, Signer, Table, charts::Position, consent::Purpose, reject::rejects};
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -40,8 +40,8 @@ pub struct Access {
     pub purpose: Purpose,
     /// Whether it is about writing, so that only the index is released.
     pub writing: bool,
-    /// Whether an emergency was declared.
-    pub break_glass: bool,
+    /// The emergency, if one was declared.
+    pub emergency: Option<Emergency>,
     /// Its place in the order of all transactions.
     pub at: Position,
     /// When it was decided.

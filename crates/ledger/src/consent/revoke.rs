@@ -107,3 +107,116 @@ impl Kind for Revoke {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        consent::{Action, Deny, Grant, Purpose, Scope, directives, sequence},
+        testing::{World, chart_id, key, principal_id},
+    };
+    use primitives::{Hash, Millis};
+
+    const RIVERSIDE: &str = "riverside-hospital";
+
+    /// Directives by letter: what each permits or denies, and to whom.
+    fn world() -> (World, ChartId, Vec<(char, TxId)>) {
+        let mut world = World::new();
+        let owner = world.person(RIVERSIDE, "owner");
+        world.person(RIVERSIDE, "stranger");
+        let chart = world.chart(RIVERSIDE, "c");
+        world.chart(RIVERSIDE, "unowned");
+        world.claim(RIVERSIDE, chart, &owner);
+        let practitioner = format!("lakeside-clinic/{}", principal_id("baker"));
+        let mut ids = Vec::new();
+        for (letter, grantee) in [
+            ('a', "lakeside-clinic"),
+            ('b', "lakeside-clinic:physician"),
+            ('c', &practitioner),
+            ('d', "meridian-insurance"),
+            ('e', "lakeside-clinic"),
+            ('n', "lakeside-clinic"),
+        ] {
+            let (grantee, sequence) = (grantee.parse().unwrap(), sequence(&world.state, &chart));
+            let purposes = vec![Purpose::Treatment].try_into().unwrap();
+            let (action, scope, from, until) = (Action::Read, Scope::All, world.now, Millis::MAX);
+            let id = if letter == 'n' {
+                let act = Deny { chart, sequence, grantee, action, purposes, scope, from, until };
+                world.act(&owner, act)
+            } else {
+                let residual = None;
+                let act = Grant { chart, sequence, grantee, action, purposes, scope, from, until, residual };
+                world.act(&owner, act)
+            };
+            ids.push((letter, id.unwrap()));
+        }
+        (world, chart, ids)
+    }
+
+    /// Revokes as told; then says which directives are left, or how it was refused.
+    fn check(what: &str, expected: &str) {
+        let (mut world, chart, ids) = world();
+        let (mut signer, mut act) = (key("owner"), None);
+        let mut revoke = chart;
+        let mut stale = 0;
+        for word in what.split_whitespace() {
+            let (field, value) = word.split_once('=').unwrap();
+            match field {
+                "by" => signer = key(value),
+                "chart" => revoke = chart_id(value),
+                "stale" => stale = 1,
+                "id" => {
+                    let letter = value.chars().next().unwrap();
+                    let known = ids.iter().find(|(known, _)| *known == letter).map(|(_, id)| *id);
+                    act = Some(Revocable::Directive(known.unwrap_or(TxId(Hash([9; 32])))));
+                }
+                "to" => {
+                    let sequence = sequence(&world.state, &chart) - stale;
+                    act = Some(Revocable::Grantee { grantee: value.parse().unwrap(), sequence });
+                }
+                other => panic!("no word {other}"),
+            }
+        }
+        let result = world.act(&signer, Revoke { chart: revoke, target: act.unwrap() });
+        let outcome = match result {
+            Ok(_) => {
+                let left = directives(&world.state, &chart);
+                let letters = ids.iter().filter(|(_, id)| left.iter().any(|directive| directive.id == *id));
+                letters.map(|(letter, _)| *letter).collect()
+            }
+            Err(reject) => reject.info().unwrap().name.to_owned(),
+        };
+        assert_eq!(outcome, expected, "{what}");
+    }
+
+    #[test]
+    fn revoke_takes_back_or_refuses() {
+        let cases = "
+            id=a                                    | bcden
+            id=n                                    | abcde
+            id=x                                    | abcden
+            to=lakeside-clinic                      | dn
+            to=lakeside-clinic:physician            | acden
+            to=meridian-insurance                   | abcen
+            to=patient-trust                        | NOTHING_TO_REVOKE
+            to=lakeside-clinic:nurse                | NOTHING_TO_REVOKE
+            stale=yes to=lakeside-clinic            | CONSENT_STALE
+            by=stranger id=a                        | NOT_FOR_OWNER
+            by=riverside-hospital id=a              | NOT_FOR_SIGNER
+            chart=unowned id=a                      | CHART_NOT_OWNED
+            chart=nowhere id=a                      | CHART_NOT_OWNED";
+        for case in cases.lines().skip(1) {
+            let (what, expected) = case.split_once('|').unwrap();
+            check(what.trim(), expected.trim());
+        }
+    }
+
+    #[test]
+    fn every_change_moves_the_sequence_on() {
+        let (mut world, chart, _) = world();
+        let before = sequence(&world.state, &chart);
+        let target = Revocable::Directive(TxId(Hash([9; 32])));
+        world.act(&key("owner"), Revoke { chart, target }).unwrap();
+        assert_eq!(sequence(&world.state, &chart), before + 1);
+    }
+}

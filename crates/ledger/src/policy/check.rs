@@ -200,3 +200,125 @@ fn check_expr(expr: &Arc<Expr>) -> Result<(), &'static str> {
         _ => Err("an expression unknown to this version"),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::policy::{BASE, check};
+
+    /// A policy whose condition is `condition`.
+    fn when(condition: &str) -> String {
+        format!("@id(\"p\")\npermit (principal, action, resource) when {{ {condition} }};")
+    }
+
+    fn refused(text: &str, part: &str) {
+        let error = check(text).expect_err(text).to_string();
+        assert!(error.contains(part), "`{error}` for {text}");
+    }
+
+    #[test]
+    fn the_base_policies_are_admitted() {
+        assert_eq!(check(BASE), Ok(()));
+        assert_eq!(check(""), Ok(()), "no policies deny everything, which is a policy too");
+    }
+
+    #[test]
+    fn whatever_could_err_is_refused() {
+        let cases = "
+            1 + 1 == 2                                  | arithmetic
+            9223372036854775807 * 2 == 1                | arithmetic
+            -(1) == 1                                   | arithmetic
+            1 < 2                                       | order of numbers
+            decimal(\"1.0\").lessThan(decimal(\"2.0\")) | extension function
+            ip(\"10.0.0.1\").isLoopback()               | extension function
+            principal.hasTag(\"x\")                     | a tag
+            context.nowhere == 1                        | schema
+            context.who == 1                            | schema
+            context.who                                 | schema
+            principal.name == \"x\"                     | schema
+            [].contains(context.who)                    | schema
+            [1, \"a\"].contains(context.who)            | schema
+            resource in Folder::\"x\"                   | schema
+            context.special &&                          | not Cedar policies";
+        for case in cases.lines().filter(|line| !line.trim().is_empty()) {
+            let (condition, part) = case.rsplit_once('|').unwrap();
+            refused(&when(condition.trim()), part.trim());
+        }
+        for total in [
+            "context.special || !context.owner",
+            "context.who like \"prac*\"",
+            "[\"a\"].contains(context.role)",
+        ] {
+            assert_eq!(check(&when(total)), Ok(()), "{total}");
+        }
+    }
+
+    #[test]
+    fn every_policy_has_a_name_of_its_own() {
+        refused("permit (principal, action, resource);", "needs a short name");
+        refused("@id(\"Two Words\") permit (principal, action, resource);", "needs a short name");
+        refused(&when("true").repeat(2), "policy 2");
+        refused("@id(\"t\") permit (principal == ?principal, action, resource);", "templates");
+    }
+
+    #[test]
+    fn size_number_and_depth_are_bounded_before_anything_recurses() {
+        let many = |n: usize| -> String {
+            (0..n).map(|i| when("true").replace("\"p\"", &format!("\"p{i}\""))).collect()
+        };
+        assert_eq!(check(&many(POLICIES_MAX)), Ok(()));
+        refused(&many(POLICIES_MAX + 1), "more than");
+        refused(&when(&format!("true{}", " && true".repeat(TOKENS_MAX))), "tokens");
+        refused(&when(&format!("{}true{}", "(".repeat(10_000), ")".repeat(10_000))), "nested");
+        refused(&when(&format!("{}true", "!".repeat(10_000))), "tokens");
+        refused(&when(&"if true then true else ".repeat(1_000)), "tokens");
+        refused(&when("((true)"), "does not end");
+        refused(&when("\"true"), "does not end");
+        refused("))", "does not end");
+        // What a string or comment holds is no nesting, and what follows a comment is.
+        assert_eq!(
+            check(&format!("// {}\n{}", "(".repeat(10_000), when("context.role == \"((((\""))),
+            Ok(())
+        );
+        let hidden = format!("// \r{}", when(&format!("{}true{}", "(".repeat(100), ")".repeat(100))));
+        refused(&hidden, "nested");
+    }
+
+    /// The widest trees that the bounds admit, each parsed, validated and asked.
+    pub(in crate::policy) fn widest() -> Vec<String> {
+        let room = TOKENS_MAX - 30;
+        let nested = DEPTH_MAX - 1;
+        vec![
+            when(&format!("true{}", " && true".repeat(room / 3))),
+            when(&format!("true{}", " || context.special".repeat(room / 5))),
+            when(&format!("{}context.special", "if context.special then true else ".repeat(room / 7))),
+            when(&format!("{}true{}", "(".repeat(nested), ")".repeat(nested))),
+            when(&format!("[{}].contains(context.role)", vec!["\"a\""; room / 2].join(","))),
+            when("!!!!context.special"),
+        ]
+    }
+
+    #[test]
+    fn the_widest_trees_are_admitted() {
+        for text in widest() {
+            assert_eq!(check(&text), Ok(()), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_admitted_or_refused(text in "(?s).{0,200}") {
+            let _ = check(&text);
+        }
+
+        #[test]
+        fn any_tokens_are_admitted_or_refused(tokens in proptest::collection::vec(proptest::sample::select(vec![
+            "permit", "forbid", "(", ")", "principal", "action", "resource", ",", ";", "when", "unless", "{", "}", "@id",
+            "\"a\"", "context", ".", "who", "==", "&&", "||", "!", "if", "then", "else", "[", "]", "in", "has", "like", "is",
+            "true", "1", "-", "//", "\n", "\"", "\\", "?principal", "::",
+        ]), 0..60)) {
+            let _ = check(&tokens.join(" "));
+            let _ = check(&when(&tokens.join(" ")));
+        }
+    }
+}

@@ -132,3 +132,195 @@ fn on_evaluator<T: Send + 'static>(work: impl FnOnce(&mut Evaluator) -> T + Send
         Err(()) => std::process::abort(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Action, BASE, Outcome, check::tests::widest};
+    use primitives::{domain, hash};
+
+    fn request() -> Request {
+        Request {
+            action: Action::Read,
+            who: "practitioner",
+            org: "lakeside-clinic".to_owned(),
+            org_kind: "provider",
+            role: "physician".to_owned(),
+            purposes: vec!["TREAT"],
+            writer: "riverside-hospital".to_owned(),
+            special: false,
+            directory: false,
+            claimed: true,
+            custodian: false,
+            owner: false,
+            directive: Outcome::None,
+            treating: false,
+            break_glass: false,
+            step_up: false,
+            overrides_deny: false,
+        }
+    }
+
+    fn ask(text: &str, request: Request) -> String {
+        let verdict = evaluate(text, &hash(domain::POLICY, &[text.as_bytes()]), vec![request]).pop().unwrap();
+        let names: Vec<_> = verdict.deciding.iter().map(ToString::to_string).collect();
+        format!("{} {}", if verdict.permit { "permit" } else { "deny" }, names.join(" ")).trim().to_owned()
+    }
+
+    /// Sets facts by the names that policies use, asks the base policies, and compares.
+    fn check(facts: &str, expected: &str) {
+        let mut request = request();
+        for fact in facts.split_whitespace() {
+            let (name, value) = fact.split_once('=').unwrap_or((fact, "true"));
+            let truth = value == "true";
+            match name {
+                "write" => (request.action, request.purposes) = (Action::Write, Vec::new()),
+                "who" => {
+                    request.who =
+                        ["organisation", "person", "device"].into_iter().find(|who| *who == value).unwrap()
+                }
+                "role" => request.role = value.to_owned(),
+                "purpose" => {
+                    let purpose: crate::consent::Purpose = value.parse().unwrap();
+                    request.purposes = purpose.ancestry().map(|each| each.code()).collect();
+                }
+                "own" => request.writer = request.org.clone(),
+                "special" => request.special = truth,
+                "directory" => (request.directory, request.claimed) = (truth, false),
+                "claimed" => request.claimed = truth,
+                "custodian" => request.custodian = truth,
+                "owner" => (request.owner, request.who, request.org) = (truth, "person", String::new()),
+                "permit" => request.directive = Outcome::Permit,
+                "deny" => request.directive = Outcome::Deny,
+                "treating" => request.treating = truth,
+                "glass" => (request.break_glass, request.purposes) = (truth, vec!["BTG", "ETREAT", "TREAT"]),
+                "step-up" => request.step_up = truth,
+                "overrides" => request.overrides_deny = truth,
+                other => panic!("no fact `{other}`"),
+            }
+        }
+        assert_eq!(ask(BASE, request), expected, "{facts}");
+    }
+
+    #[test]
+    fn base_policies() {
+        let cases = "
+            purpose=TREAT                                     | deny
+            purpose=TREAT own                                 | permit own-writing
+            purpose=ETREAT own                                | permit own-writing
+            purpose=COVERAGE own                              | permit own-writing
+            purpose=CAREMGT own                               | permit own-writing
+            purpose=HRESCH own                                | deny
+            purpose=HMARKT own                                | deny
+            purpose=TREAT own deny                            | deny directive-denies
+            purpose=TREAT own permit                          | permit directive-permits own-writing
+            purpose=TREAT permit                              | permit directive-permits
+            purpose=HRESCH permit                             | permit directive-permits
+            purpose=TREAT deny                                | deny directive-denies
+            purpose=TREAT own special                         | permit own-writing
+            who=organisation purpose=HOPERAT own              | permit own-writing-system
+            who=organisation purpose=TREAT own                | deny treatment-by-somebody
+            who=organisation purpose=TREAT permit             | deny treatment-by-somebody
+            who=organisation purpose=HPAYMT permit            | permit directive-permits
+            who=device purpose=TREAT                          | deny
+            who=person purpose=PATRQT                         | deny
+            owner purpose=PATRQT                              | permit owner-reads
+            owner purpose=FAMRQT                              | permit owner-reads
+            owner purpose=TREAT                               | deny
+            directory purpose=HDIRECT                         | permit directory
+            directory who=organisation purpose=TREAT          | permit directory
+            directory who=person purpose=PATRQT               | deny
+            claimed=false purpose=TREAT own                   | permit own-writing
+            claimed=false purpose=HPAYMT own                  | deny unclaimed-for-treatment
+            claimed=false who=organisation purpose=HOPERAT own | deny unclaimed-for-treatment
+            glass                                             | deny
+            glass step-up                                     | permit break-glass
+            glass step-up role=clerk                          | deny
+            glass step-up claimed=false                       | permit break-glass
+            glass step-up deny                                | deny directive-denies
+            glass step-up deny overrides                      | permit break-glass
+            glass deny overrides                              | deny directive-denies
+            glass step-up deny overrides own                  | permit break-glass own-writing
+            glass deny overrides own                          | deny directive-denies
+            glass step-up role=clerk deny overrides own       | deny directive-denies
+            step-up purpose=BTG                               | deny
+            deny overrides purpose=TREAT own                  | deny directive-denies
+            write                                             | deny
+            write custodian                                   | permit custodian-writes
+            write custodian claimed=false                     | permit custodian-writes
+            write treating                                    | permit treatment-writes
+            write permit                                      | permit directive-permits
+            write custodian treating deny                     | deny directive-denies
+            write own                                         | deny
+            write directory                                   | deny";
+        for case in cases.lines().filter(|line| !line.trim().is_empty()) {
+            let (facts, expected) = case.split_once('|').unwrap();
+            check(facts.trim(), expected.trim());
+        }
+    }
+
+    #[test]
+    fn deciding_policies_come_sorted_and_alike() {
+        let names = ["m", "b", "z", "a", "k", "c"];
+        let text: String = names
+            .iter()
+            .map(|name| format!("@id(\"{name}\") permit (principal, action, resource);"))
+            .collect();
+        for _ in 0..20 {
+            assert_eq!(ask(&text, request()), "permit a b c k m z");
+        }
+    }
+
+    #[test]
+    fn no_policies_deny() {
+        assert_eq!(ask("", request()), "deny");
+    }
+
+    #[test]
+    fn the_stack_is_ample_for_the_widest_trees() {
+        // The same work on an eighth of the stack still does: the bounds, not the stack, are what limits.
+        let worker = thread::Builder::new().stack_size(STACK_BYTES / 8).spawn(|| {
+            let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+            for text in widest() {
+                let admitted = admit(&text, &schema).unwrap();
+                let ready = Ready { admitted, schema: schema.clone() };
+                ready.decide(&request()).unwrap();
+            }
+        });
+        worker.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn an_error_is_a_fault_and_never_a_decision() {
+        // Not admissible, and therefore never in force; here it stands for a bug in the check.
+        let text = "@id(\"a\") permit (principal, action, resource); @id(\"b\") forbid (principal, action, resource) \
+                    when { 9223372036854775807 + 1 == 0 };";
+        let result = std::panic::catch_unwind(|| ask(text, request()));
+        assert!(result.is_err());
+        assert_eq!(ask(BASE, request()), "deny", "the thread lives on");
+        // And past the check: Cedar itself would permit, having skipped the policy that forbids.
+        let (schema, _) = Schema::from_cedarschema_str(SCHEMA).unwrap();
+        let set: cedar_policy::PolicySet = text.parse().unwrap();
+        let cedar = request().to_cedar(&schema).unwrap();
+        let response = Authorizer::new().is_authorized(&cedar, &set, &Entities::empty());
+        assert_eq!(response.decision(), Decision::Allow);
+        let ready = Ready { admitted: Admitted { set, names: BTreeMap::new() }, schema };
+        assert!(ready.decide(&request()).is_err());
+    }
+
+    #[test]
+    fn many_threads_and_networks_share_the_evaluator() {
+        let texts: Vec<String> = (0..CACHED_MAX + 3)
+            .map(|i| format!("@id(\"p{i}\") permit (principal, action, resource);"))
+            .collect();
+        thread::scope(|scope| {
+            for (i, text) in texts.iter().enumerate() {
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        assert_eq!(ask(text, request()), format!("permit p{i}"));
+                    }
+                });
+            }
+        });
+    }
+}
