@@ -191,7 +191,8 @@ impl Scanner<'_> {
                 self.duplicate_by_hash(keys)
             } else {
                 keys.iter().enumerate().find_map(|(at, key)| {
-                    let same = keys.iter().take(at).any(|other| self.spelled(*other) == self.spelled(*key));
+                    let spelled = self.spelled_bytes(*key);
+                    let same = keys.iter().take(at).any(|other| self.spelled_bytes(*other) == spelled);
                     same.then_some(*key)
                 })
             }
@@ -350,9 +351,12 @@ impl Scanner<'_> {
 
     /// A key as it is spelled between its quotes.
     fn spelled(&self, key: u32) -> &str {
+        std::str::from_utf8(self.spelled_bytes(key)).unwrap_or_default()
+    }
+
+    fn spelled_bytes(&self, key: u32) -> &[u8] {
         let Node { start, end, .. } = self.node(key);
-        let raw = self.text.get(start as usize + 1..end as usize - 1).unwrap_or_default();
-        std::str::from_utf8(raw).unwrap_or_default()
+        self.text.get(start as usize + 1..(end as usize).saturating_sub(1)).unwrap_or_default()
     }
 
     fn path(&self) -> String {
