@@ -5,10 +5,12 @@
 //! checks the grammar and notes where each value starts and ends; it agrees with serde_json about what is JSON (tested
 //! on real and on mutated bundles), and refuses duplicate keys besides.
 
+mod node;
 mod scan;
 mod text;
 mod value;
 
+pub use node::Kind;
 pub use scan::Limits;
 pub(crate) use text::escape;
-pub use value::{Document, Kind, Value};
+pub use value::{Document, Value};

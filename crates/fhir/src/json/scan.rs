@@ -1,7 +1,7 @@
 //! This file is where JSON text is checked against its grammar and cut into a table of nodes, without recursion.
 
+use super::node::{Kind, Node};
 use super::text;
-use super::value::{Kind, Node};
 use crate::error::{ReadError, short_path, shortened};
 use std::collections::HashSet;
 
