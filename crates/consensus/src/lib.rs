@@ -1,1 +1,27 @@
-//! Placeholder.
+//! The BFT engine of Horkos behind a narrow trait: it orders opaque transactions into blocks, hands final blocks to a
+//! [`Machine`] in order and exactly once, keeps a pool in lanes, and certifies headers so that anybody can verify them
+//! offline. The engine's own types never leave this crate.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
+mod block;
+pub mod certificate;
+mod config;
+mod engine;
+mod error;
+mod execute;
+mod gossip;
+mod handle;
+mod machine;
+mod marker;
+mod pool;
+mod propose;
+mod rules;
+mod shared;
+mod tcp;
+
+pub use certificate::{Certificate, CertificateError};
+pub use config::{COMMITTEE_MAX, Config, Limits, Member, Timeouts, check_committee, genesis};
+pub use error::{StartError, Termination};
+pub use handle::{Chain, Handle, Status};
+pub use machine::{Fault, FinalBlock, Machine, Refused, Ticket};
+pub use tcp::start;

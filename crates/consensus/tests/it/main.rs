@@ -1,0 +1,6 @@
+//! The engine over real TCP, real files and real processes, and under simulation.
+
+mod cluster;
+mod ledger;
+mod network;
+mod process;

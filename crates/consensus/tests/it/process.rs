@@ -1,0 +1,1 @@
+//! This file is where validators are processes of their own, and are killed.
