@@ -10,14 +10,14 @@ use crate::{
     charts::{Attested, Claim, Commit, Create, NewCompartment, OfferClaim, Role},
     draft::Writes,
     execute,
-    governance::{Genesis, GenesisMember, MemberKind, Params, found},
+    governance::{Genesis, GenesisMember, MemberKind, Params, found, quorum},
     identity::{Certify, Enrol, PrincipalKind},
     policy,
 };
 use primitives::{
     Acknowledgement, Blob, BlockHash, ChartId, Commitment, CompartmentBody, CompartmentId, Hash, Millis,
-    NetworkId, OrgId, PackRoot, PrincipalId, SecretKey, Span, State, StorageReceipt, Tag, TxId, domain,
-    encode, hash,
+    NetworkId, OrgId, PackRoot, PrincipalId, SecretKey, Span, State, StorageReceipt, Tag, TxId,
+    compartments_hash, domain, encode, hash,
 };
 use std::collections::BTreeMap;
 
@@ -263,11 +263,11 @@ impl World {
         self.nonce = self.nonce.saturating_add(1);
         let nonce = self.nonce;
         let part = |what: &str, place: usize| seed(what, &format!("{nonce} {place}"));
-        let threshold = 3;
+        let threshold = quorum(&self.state).t;
         let opens: Vec<NewCompartment> = (opens.iter().enumerate())
             .map(|(place, (role, tag, special))| {
-                let commitments: Vec<_> =
-                    (0..threshold).map(|i| Commitment(part("commitment", place * threshold + i).0)).collect();
+                let commitment = |i: u32| Commitment(seed("commitment", &format!("{nonce} {place} {i}")).0);
+                let commitments: Vec<_> = (0..threshold).map(commitment).collect();
                 let body = CompartmentBody {
                     suite: 1,
                     chart,
@@ -298,6 +298,10 @@ impl World {
             writer: org(writer),
             storer: org(storer),
             bytes: 1000,
+            records: 1,
+            compartments: compartments_hash(
+                opens.iter().map(|new| new.body.id()).chain(into.iter().copied()),
+            ),
             keep_until,
         };
         let members = || (0_u32..).zip(ORGS.map(|(name, _)| name));

@@ -26,7 +26,7 @@ pub fn explain(decided: &Decided) -> Vec<String> {
         ));
     }
     lines.push(match expires {
-        Some(expires) => format!("Something was permitted, until {} ms after 1970 UTC.", expires.0),
+        Some(_) => "It was permitted, in part or whole.".to_owned(),
         None => "All of it was denied.".to_owned(),
     });
     for class in classes.iter() {

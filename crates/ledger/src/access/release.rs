@@ -268,11 +268,11 @@ mod tests {
                     let act = Rotate::to(scene.key(who).public(), &new);
                     scene.world.act(&scene.key(who), act).unwrap();
                 }
-                ("erase", "chart") => drop(scene.erase(Target::Chart)),
+                ("erase", "chart") => scene.erase(Target::Chart),
                 ("erase", "class") => {
-                    drop(scene.erase(Target::Class { tag: tag("gen"), org: org(RIVERSIDE) }))
+                    scene.erase(Target::Class { tag: tag("gen"), org: org(RIVERSIDE) });
                 }
-                ("erase", "one") => drop(scene.erase(Target::Compartment(scene.psy_riverside))),
+                ("erase", "one") => scene.erase(Target::Compartment(scene.psy_riverside)),
                 other => panic!("nothing is called {other:?}"),
             }
         }

@@ -26,7 +26,6 @@ pub enum Outcome {
 
 /// A question to the policies. The fields are explained in `policies/horkos.cedarschema`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, named where it is set")]
 pub struct Request {
     /// What is asked for.
     pub action: Action,
