@@ -11,7 +11,7 @@ use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        OnceLock,
+        LazyLock, Mutex, MutexGuard, OnceLock, PoisonError,
         mpsc::{Sender, channel},
     },
     thread,
@@ -24,6 +24,9 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// Most policy sets kept parsed: the one in force, and those of other networks or heights in the same process.
 const CACHED_MAX: usize = 8;
+
+/// Most verdicts remembered, a few hundred bytes each; then all are forgotten.
+const REMEMBERED_MAX: usize = 4096;
 
 type Job = Box<dyn FnOnce(&mut Evaluator) + Send>;
 
@@ -43,10 +46,29 @@ pub fn check(text: &str) -> Result<(), PolicyError> {
 
 /// Asks the policies with this text and hash, which [`check`] has passed; a verdict for each request.
 ///
+/// A verdict is a pure function of policies and request, so each is asked once and then remembered for a while.
+///
 /// # Panics
 /// If policies that were admitted err: a fault, never a decision.
 #[must_use]
 pub fn evaluate(text: &str, hash: &Hash, requests: Vec<Request>) -> Vec<Verdict> {
+    let known: Vec<Option<Verdict>> = {
+        let remembered = remembered();
+        let verdicts = remembered.verdicts.get(hash);
+        requests.iter().map(|request| verdicts.and_then(|verdicts| verdicts.get(request)).cloned()).collect()
+    };
+    let unknown = requests.iter().zip(&known).filter(|(_, verdict)| verdict.is_none());
+    let unknown: Vec<Request> = unknown.map(|(request, _)| request.clone()).collect();
+    if unknown.is_empty() {
+        return known.into_iter().flatten().collect();
+    }
+    let fresh = evaluate_afresh(text, hash, unknown.clone());
+    remembered().keep(hash, unknown.into_iter().zip(fresh.clone()));
+    let mut fresh = fresh.into_iter();
+    known.into_iter().filter_map(|verdict| verdict.or_else(|| fresh.next())).collect()
+}
+
+fn evaluate_afresh(text: &str, hash: &Hash, requests: Vec<Request>) -> Vec<Verdict> {
     let (text, hash) = (text.to_owned(), *hash);
     let verdicts = on_evaluator(move |evaluator| {
         let admitted = evaluator.admitted(&text, hash)?;
@@ -54,6 +76,32 @@ pub fn evaluate(text: &str, hash: &Hash, requests: Vec<Request>) -> Vec<Verdict>
     });
     invariant!(verdicts.is_ok(), "the base policies err: {:?}", verdicts.err());
     verdicts.unwrap_or_default()
+}
+
+/// Verdicts given lately, by policies and request.
+#[derive(Default)]
+struct Remembered {
+    verdicts: BTreeMap<Hash, BTreeMap<Request, Verdict>>,
+    count: usize,
+}
+
+impl Remembered {
+    fn keep(&mut self, hash: &Hash, verdicts: impl Iterator<Item = (Request, Verdict)>) {
+        if self.count >= REMEMBERED_MAX {
+            *self = Self::default();
+        }
+        let of_policies = self.verdicts.entry(*hash).or_default();
+        for (request, verdict) in verdicts {
+            of_policies.insert(request, verdict);
+            self.count = self.count.saturating_add(1);
+        }
+    }
+}
+
+fn remembered() -> MutexGuard<'static, Remembered> {
+    static REMEMBERED: LazyLock<Mutex<Remembered>> = LazyLock::new(Mutex::default);
+    // Nothing panics while it is held; and what it holds stays true whatever happens.
+    REMEMBERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Evaluator {
@@ -162,7 +210,11 @@ mod tests {
     }
 
     fn ask(text: &str, request: Request) -> String {
-        let verdict = evaluate(text, &hash(domain::POLICY, &[text.as_bytes()]), vec![request]).pop().unwrap();
+        let hash = hash(domain::POLICY, &[text.as_bytes()]);
+        let verdict = evaluate_afresh(text, &hash, vec![request.clone()]).pop().unwrap();
+        for _ in 0..2 {
+            assert_eq!(evaluate(text, &hash, vec![request.clone()]), vec![verdict.clone()]);
+        }
         let names: Vec<_> = verdict.deciding.iter().map(ToString::to_string).collect();
         format!("{} {}", if verdict.permit { "permit" } else { "deny" }, names.join(" ")).trim().to_owned()
     }
@@ -268,6 +320,23 @@ mod tests {
             .collect();
         for _ in 0..20 {
             assert_eq!(ask(&text, request()), "permit a b c k m z");
+        }
+    }
+
+    #[test]
+    fn verdicts_come_in_the_order_of_requests() {
+        let hash = hash(domain::POLICY, &[b"order"]);
+        let of = |i: usize, permit: bool| {
+            let directive = if permit { Outcome::Permit } else { Outcome::None };
+            Request { writer: format!("org-{i}"), directive, ..request() }
+        };
+        // Some known, some not, more in all than are remembered.
+        for round in 0..3 {
+            let requests: Vec<_> = (0..REMEMBERED_MAX).map(|i| of(i * (round + 1), i % 3 == 0)).collect();
+            let verdicts = evaluate(BASE, &hash, requests.clone());
+            assert!(
+                requests.iter().zip(&verdicts).all(|(r, v)| v.permit == (r.directive == Outcome::Permit))
+            );
         }
     }
 

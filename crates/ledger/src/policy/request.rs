@@ -5,7 +5,7 @@ use primitives::Slug;
 use std::error::Error;
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// To read a class.
     Read,
@@ -14,7 +14,7 @@ pub enum Action {
 }
 
 /// What the owner's directives say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// One permits and none denies.
     Permit,
@@ -25,7 +25,7 @@ pub enum Outcome {
 }
 
 /// A question to the policies. The fields are explained in `policies/horkos.cedarschema`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
     /// What is asked for.
     pub action: Action,
