@@ -10,6 +10,7 @@ use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Most trustees of one committee; also the most commitments of one compartment.
 pub const TRUSTEES_MAX: usize = 100;
@@ -33,7 +34,7 @@ impl Commitment {
     }
 }
 
-crate::id::text_form!(Commitment);
+crate::text_form::text_form!(Commitment);
 
 /// All that makes a compartment what it is, and nothing that opens it. Its hash is the compartment's id.
 #[derive(
@@ -127,8 +128,22 @@ pub struct StorageReceipt {
     pub storer: OrgId,
     /// Bytes of all of the pack's parts.
     pub bytes: u64,
+    /// How many records it has, as the storer counted.
+    pub records: u32,
+    /// The compartments that its records lie in, as the storer read them in the pack; see [`compartments_hash`].
+    pub compartments: Hash,
     /// The storer may drop the pack from then on, if the write never became final.
     pub keep_until: Millis,
+}
+
+/// Hash over a set of compartments, whatever their order.
+///
+/// The ledger compares what a commit names with what storing organisations read in the pack: else a writer could seal
+/// into a compartment that was read before, and only say that it didn't.
+#[must_use]
+pub fn compartments_hash(compartments: impl IntoIterator<Item = CompartmentId>) -> Hash {
+    let set: BTreeSet<CompartmentId> = compartments.into_iter().collect();
+    hash_borsh(domain::COMPARTMENT_SET, &set)
 }
 
 macro_rules! signed {

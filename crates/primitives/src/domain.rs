@@ -52,6 +52,8 @@ domains! {
     CHART_EVENT = "horkos chart event v1";
     /// Running hash over a chart's log.
     CHART_LOG = "horkos chart log v1";
+    /// Hash of the set of compartments that a pack's records lie in.
+    COMPARTMENT_SET = "horkos compartment set v1";
     /// Id of a compartment.
     COMPARTMENT_ID = "horkos compartment id v1";
     /// X-Wing seed from a compartment's secret.

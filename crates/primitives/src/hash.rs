@@ -25,7 +25,7 @@ impl fmt::Debug for Hash {
     }
 }
 
-crate::id::text_form!(Hash);
+crate::text_form::text_form!(Hash);
 
 /// A running hash under one domain. Each part is prefixed with its length, so parts can't slide into each other.
 pub struct Hasher(blake3::Hasher);

@@ -21,10 +21,12 @@ mod invariant;
 mod merkle;
 mod sign;
 mod state;
+mod text_form;
 mod time;
 
 pub use attest::{
     Acknowledgement, COMPARTMENTS_MAX, Commitment, CompartmentBody, StorageReceipt, TRUSTEES_MAX,
+    compartments_hash,
 };
 pub use bounded::{Blob, List, Slug, Text};
 pub use codec::{DecodeError, decode, decode_bounded, encode};

@@ -117,7 +117,7 @@ impl fmt::Debug for Signature {
     }
 }
 
-crate::id::text_form!(PublicKey);
+crate::text_form::text_form!(PublicKey);
 
 impl serde::Serialize for Signature {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

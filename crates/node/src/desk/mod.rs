@@ -1,0 +1,11 @@
+//! The desk: where calls are received, authenticated and answered, a room for each kind of question.
+
+mod door;
+mod keys;
+mod ledger_calls;
+mod office;
+mod packs;
+mod server;
+
+pub use door::{Caller, Door};
+pub use server::{Desk, ServeError, Served, serve};
