@@ -1,6 +1,7 @@
 //! This file is where executed blocks are gathered and committed: several blocks, one batch, one fsync.
 
 use crate::{
+    check::guarded,
     disk::Disk,
     fault::{Fault, Place},
     keys,
@@ -131,10 +132,10 @@ impl Batch {
             return Err(Fault::Misfit { height, what: "a state key is empty or too long" });
         }
 
-        let state_root = self.put_state(height, writes)?;
+        let (state_root, trail) = self.put_state(height, writes)?;
         let block = header.hash();
         let before = self.head.map_or(Hash::default(), |head| head.chain);
-        let record = Record::new(&before, block, state_root, &receipts, &events);
+        let record = Record::new(&before, block, state_root, &receipts, &events, trail);
         self.put_events(height, events)?;
         self.put_receipts(height, receipts)?;
         self.entries.insert(keys::at(keys::HEADER, height), encode(&header));
@@ -184,26 +185,33 @@ impl Batch {
         &mut self,
         height: u64,
         writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    ) -> Result<StateRoot, Fault> {
+    ) -> Result<(StateRoot, Hash), Fault> {
         let mut changes = BTreeMap::new();
         for (key, value) in writes {
             let old = self.value(&key)?;
             // What changes nothing leaves no trace in the tree either, so neither does it here.
             if old != value {
-                self.entries.insert(keys::former(&state_key(&key), height), encode(&old));
+                if height > 0 {
+                    self.entries.insert(keys::former(&state_key(&key), height), encode(&old));
+                }
                 changes.insert(key, value);
             }
         }
         let nodes = Nodes { fresh: Some(&self.nodes), disk: &self.disk };
-        let update = nodes.update(height, &changes).map_err(tree::fault(height))?;
+        // The tree's library asserts that the nodes beside a path are there.
+        let place = Place::Tree(height);
+        let update = guarded(place, || nodes.update(height, &changes).map_err(tree::fault(height)))?;
         let trail = Trail {
             keys: changes.keys().cloned().collect(),
             stale: update.stale.iter().map(tree::storage_key).collect(),
         };
-        self.entries.insert(keys::at(keys::TRAIL, height), encode(&trail));
+        // Before the first block there is no state to go back to.
+        if height > 0 {
+            self.entries.insert(keys::at(keys::TRAIL, height), encode(&trail));
+        }
         self.nodes.extend(update.nodes.into_iter().map(|(key, node)| (tree::storage_key(&key), node)));
         self.values.extend(changes);
-        Ok(update.root)
+        Ok((update.root, trail.digest()))
     }
 
     /// Drops what only the state of `RETAINED_STATES` blocks ago needed; returns the lowest height still whole.

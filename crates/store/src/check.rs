@@ -19,7 +19,7 @@ const BLOCKS: u64 = 16;
 const HEADERS: u64 = 65_536;
 
 /// State entries, of those changed last, that are held against the tree.
-const ENTRIES: usize = 20_000;
+const ENTRIES: usize = 4_000;
 
 impl Store {
     /// Checks the head and what was written last: the header chain, the newest blocks with their receipts and events, the
@@ -88,6 +88,9 @@ pub(crate) fn whole(
     let height = header.height;
     let place = || Place::Block(height);
     match view.txs(height)? {
+        Some(_) if height < view.bodies_from()? => {
+            return Err(Fault::damaged(place(), "its transactions are there, but count as pruned"));
+        }
         Some(txs) if merkle_root(&txs) == header.txs_root => {}
         Some(_) => return Err(Fault::damaged(place(), "its transactions do not hash to its header")),
         None if height < view.bodies_from()? => {}
@@ -95,10 +98,19 @@ pub(crate) fn whole(
     }
     let (receipts, events) = (view.receipts(height)?, view.events_at(height)?);
     // Without the record before (only where a check begins in mid-chain), everything but the chain is compared.
-    let again = Record::new(&before.unwrap_or_default(), record.block, record.state_root, &receipts, &events);
+    let trail = if trailed(view, height) {
+        view.disk.need::<Trail>(&keys::at(keys::TRAIL, height), Place::Tree(height))?.digest()
+    } else {
+        record.trail_digest
+    };
+    let head = before.unwrap_or_default();
+    let again = Record::new(&head, record.block, record.state_root, &receipts, &events, trail);
     let again = Record { chain: before.map_or(record.chain, |_| again.chain), ..again };
     if again.receipts != record.receipts || again.receipts_digest != record.receipts_digest {
         return Err(Fault::damaged(place(), "its receipts are not those that were stored"));
+    }
+    if again.trail_digest != record.trail_digest {
+        return Err(Fault::damaged(Place::Tree(height), "what it replaced is not what was stored"));
     }
     if again != *record {
         return Err(Fault::damaged(place(), "its events are not those that were stored"));
@@ -115,6 +127,11 @@ pub(crate) fn whole(
         }
     }
     Ok(receipts)
+}
+
+/// Whether the block's trail is kept: the state before it can be asked for.
+pub(crate) fn trailed(view: &View, height: u64) -> bool {
+    height > view.states_from()
 }
 
 /// That the receipt is what a look-up by its id finds, or an earlier one of the same transaction.
@@ -151,8 +168,8 @@ fn entries(view: &View, head: Head) -> Result<(), Fault> {
     for height in (head.states_from.saturating_add(1)..=head.height).rev() {
         let at = keys::at(keys::TRAIL, height);
         let trail: Trail = guarded(Place::Tree(height), || view.disk.need(&at, Place::Tree(height)))?;
-        // The newest blocks are checked in any case.
-        if trail.keys.len() > left && height.saturating_add(BLOCKS) <= head.height {
+        // The newest block's are held against it in any case.
+        if trail.keys.len() > left && height < head.height {
             break;
         }
         left = left.saturating_sub(trail.keys.len());

@@ -23,6 +23,8 @@ pub(crate) struct Record {
     pub(crate) receipts_digest: Hash,
     pub(crate) events: u32,
     pub(crate) events_digest: Hash,
+    /// [`Trail::digest`], for as long as the trail is kept.
+    pub(crate) trail_digest: Hash,
     /// Digest over everything above and the chain before it.
     pub(crate) chain: Hash,
 }
@@ -54,6 +56,12 @@ pub struct Event {
     pub bytes: Vec<u8>,
 }
 
+impl Trail {
+    pub(crate) fn digest(&self) -> Hash {
+        primitives::hash_borsh(domain::STORE_RECORD, self)
+    }
+}
+
 impl Record {
     pub(crate) fn new(
         before: &Hash,
@@ -61,6 +69,7 @@ impl Record {
         state_root: StateRoot,
         receipts: &[(TxId, Vec<u8>)],
         events: &[Event],
+        trail_digest: Hash,
     ) -> Self {
         let mut all = Hasher::new(domain::STORE_RECORD);
         for (tx, bytes) in receipts {
@@ -79,6 +88,7 @@ impl Record {
             receipts_digest,
             events: u32::try_from(events.len()).unwrap_or(u32::MAX),
             events_digest: all.finish(),
+            trail_digest,
             chain: Hash::default(),
         };
         record.chain = record.chained(before);

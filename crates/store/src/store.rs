@@ -20,7 +20,7 @@ use std::{
 };
 
 /// How many newest states can be read and proven.
-pub const RETAINED_STATES: u64 = 1024;
+pub const RETAINED_STATES: u64 = 256;
 
 /// What the engine may hold in memory: block cache and memtable. A node stays below 200 MB in all.
 const CACHE_BYTES: u64 = 24 << 20;

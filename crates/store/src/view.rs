@@ -5,10 +5,14 @@ use crate::{
     fault::{Fault, Place},
     keys,
     record::{Event, Head, Record, StoredReceipt},
-    tree::{self, Nodes},
+    tree::Nodes,
 };
 use bytes::Bytes;
 use primitives::{ChartId, EMPTY_STATE_ROOT, Header, State, StateProof, StateRoot, TxId, state_key};
+use std::ops::Bound;
+
+/// A state key and its value.
+pub type Entry = (Vec<u8>, Vec<u8>);
 
 /// All that is stored, at one instant: the state at one height, and every block, receipt and event up to the newest.
 #[derive(Clone)]
@@ -76,6 +80,31 @@ impl View {
         Ok(self.disk.get(&keys::value(key))?.map(|value| value.to_vec()))
     }
 
+    /// Entries of the newest state whose key begins with `prefix` and lies above `after`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the disk fails.
+    pub fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Entry>, Fault> {
+        let start = match after {
+            Some(after) => Bound::Excluded(keys::value(after)),
+            None => Bound::Included(keys::value(prefix)),
+        };
+        let entries = self.disk.range((start, Bound::Unbounded)).take(limit);
+        let within = |entry: &Result<(Vec<u8>, Vec<u8>), Fault>| match entry {
+            Ok((key, _)) => key.starts_with(prefix),
+            Err(_) => true,
+        };
+        let state_entries = entries.map_while(|entry| match entry {
+            // The first byte says that it is a state value.
+            Ok((key, value)) => match key.split_first() {
+                Some((&keys::VALUE, key)) => Some(Ok((key.to_vec(), value.to_vec()))),
+                _ => None,
+            },
+            Err(fault) => Some(Err(fault)),
+        });
+        state_entries.take_while(within).collect()
+    }
+
     /// The value of `key` with the proof that [`Self::root`] has exactly that, or that it has none.
     ///
     /// # Errors
@@ -85,7 +114,7 @@ impl View {
             return Ok((None, StateProof { leaf: None, siblings: primitives::List::default() }));
         };
         let nodes = Nodes { fresh: None, disk: &self.disk };
-        let proof = nodes.prove(at, key).map_err(tree::fault(at))?;
+        let proof = nodes.prove(at, &state_key(key))?;
         Ok((self.value(key)?, proof))
     }
 

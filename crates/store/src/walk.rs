@@ -1,10 +1,10 @@
 //! This file is where everything stored is verified, for `horkos node verify`.
 
 use crate::{
-    check::{follows, guarded, nothing_beyond, root, whole},
+    check::{follows, guarded, nothing_beyond, root, trailed, whole},
     fault::{Damage, Fault, Place, other_root},
     keys,
-    record::{Head, Record},
+    record::{Head, Record, Trail},
     store::Store,
     tree::{self, Nodes},
     view::View,
@@ -55,7 +55,7 @@ pub struct LogHead {
 /// How far a walk has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What is walked: `entries`, `blocks`, `tree`, `state` or `logs`.
+    /// What is walked: `entries`, `blocks`, `tree`, `state`, `former` or `logs`.
     pub stage: &'static str,
     /// Entries done.
     pub done: u64,
@@ -104,6 +104,7 @@ impl Store {
             walk.blocks(&view, head);
             let leaves = walk.tree(&view, head);
             walk.state(&view, head, leaves);
+            walk.former(&view, head);
             walk.logs(&view);
         }
         walk.found
@@ -207,54 +208,98 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Hashes every node under the newest root again; gives the number of leaves.
+    /// Hashes every node under every retained root again; gives the number of leaves under the newest.
     fn tree(&mut self, view: &View, head: Head) -> u64 {
-        let nodes = Nodes { fresh: None, disk: &view.disk };
-        let mut leaves = 0_u64;
-        let mut done = 0_u64;
-        let mut open = vec![(head.height, Vec::<u8>::new(), head.state_root.0)];
-        while let Some((version, path, expected)) = open.pop() {
-            let place = Place::Tree(version);
-            let node = guarded(place.clone(), || {
-                let key = NodeKey::new(version, tree::path_of(&path));
-                let node = nodes.get_node(&key).map_err(tree::fault(version))?;
-                let (hash, leaf) = match &node {
-                    Node::Null => (EMPTY_STATE_ROOT.0, None),
-                    Node::Internal(inner) => (Hash(inner.hash::<tree::TreeHasher>()), None),
-                    Node::Leaf(leaf) => {
-                        (Hash(leaf.hash::<tree::TreeHasher>()), Some(Hash(leaf.key_hash().0)))
-                    }
-                };
-                if hash != expected {
-                    let at = path.iter().map(|nibble| format!("{nibble:x}")).collect::<String>();
-                    return Err(Fault::damaged(
-                        place.clone(),
-                        format!("the node at `{at}` hashes to another"),
-                    ));
-                }
-                match leaf {
-                    Some(leaf) if !on_path(&leaf, &path) => {
-                        Err(Fault::damaged(Place::Leaf(leaf), "it hangs in another place"))
-                    }
-                    _ => Ok(node),
-                }
-            });
-            match node {
-                Err(fault) => self.note(place, fault),
-                Ok(Node::Null) => {}
-                Ok(Node::Leaf(_)) => leaves = leaves.saturating_add(1),
-                Ok(Node::Internal(inner)) => {
-                    for (nibble, child) in inner.children_sorted() {
-                        let mut below = path.clone();
-                        below.push(u8::from(nibble));
-                        open.push((child.version, below, Hash(child.hash)));
-                    }
-                }
+        let leaves = self.under(view, head.height, head.state_root, false).1;
+        let mut nodes = 0_u64;
+        for height in head.states_from..=head.height {
+            let root = guarded(Place::Block(height), || view.state_root(height));
+            let Ok(Some(root)) = root else { continue };
+            // Each further version shares all nodes but its own with the one before.
+            nodes = nodes.saturating_add(self.under(view, height, root, height > head.states_from).0);
+        }
+        let stored = guarded(Place::Head, || {
+            let mut stored = 0_u64;
+            for entry in view.disk.prefix(&[keys::NODE]) {
+                entry?;
+                stored = stored.saturating_add(1);
             }
-            done = done.saturating_add(1);
-            self.report("tree", done, None);
+            Ok(stored)
+        });
+        let place = Place::Tree(head.height);
+        match stored {
+            Ok(stored) if stored == nodes => {}
+            Ok(stored) => {
+                let what = format!("{stored} nodes are stored, {nodes} hang under a retained root");
+                self.note(place.clone(), Fault::damaged(place, what));
+            }
+            Err(fault) => self.note(place, fault),
         }
         leaves
+    }
+
+    /// Hashes the nodes under the root of `version`, all or only its own; gives how many there are, and how many leaves.
+    fn under(&mut self, view: &View, version: u64, root: StateRoot, own: bool) -> (u64, u64) {
+        let (mut count, mut leaves) = (0_u64, 0_u64);
+        let place = Place::Tree(version);
+        // Each with its hash, what its parent says of it, and the version of what stood in its place before.
+        let former = version.checked_sub(1).filter(|_| own);
+        let mut open = vec![(version, Vec::<u8>::new(), root.0, None::<(bool, usize)>, former)];
+        while let Some((at, path, expected, told, former)) = open.pop() {
+            count = count.saturating_add(1);
+            self.report("tree", count, None);
+            let read = guarded(place.clone(), || {
+                let found = node(view, at, &path, expected)?;
+                let former = former.map(|former| any_node(view, former, &path)).transpose()?.flatten();
+                Ok((found, former))
+            });
+            let (found, former) = match read {
+                Ok(read) => read,
+                Err(fault) => {
+                    self.note(place.clone(), fault);
+                    continue;
+                }
+            };
+            let inner = match (told, found) {
+                (None, Node::Null) => continue,
+                (None, Node::Leaf(_)) => {
+                    leaves = leaves.saturating_add(1);
+                    continue;
+                }
+                (Some((true, _)), Node::Leaf(_)) => {
+                    leaves = leaves.saturating_add(1);
+                    continue;
+                }
+                (None, Node::Internal(inner)) => inner,
+                (Some((false, leaves)), Node::Internal(inner)) if leaves == inner.leaf_count() => inner,
+                (Some(_), _) => {
+                    let what = "a node is not of the kind that its parent says";
+                    self.note(place.clone(), Fault::damaged(place.clone(), what));
+                    continue;
+                }
+            };
+            let former = match former {
+                Some(Node::Internal(former)) => Some(former),
+                _ => None,
+            };
+            for (nibble, child) in inner.children_sorted() {
+                let before = former.as_ref().and_then(|former| former.child(nibble));
+                if own && child.version != version {
+                    // Not of this version, so the version before has the very same.
+                    if before != Some(child) {
+                        let what = "a node refers to one that the version before does not have";
+                        self.note(place.clone(), Fault::damaged(place.clone(), what));
+                    }
+                    continue;
+                }
+                let mut below = path.clone();
+                below.push(u8::from(nibble));
+                let former = before.map(|before| before.version);
+                let told = (child.is_leaf(), child.leaf_count());
+                open.push((child.version, below, Hash(child.hash), Some(told), former));
+            }
+        }
+        (count, leaves)
     }
 
     /// Holds every plain entry against the tree, and their number against that of the leaves: so they are the same set.
@@ -274,7 +319,7 @@ impl Walk<'_> {
             let (key, value) = (entry.0.get(1..).unwrap_or_default(), entry.1);
             let place = Place::Key(key.to_vec());
             let checked = guarded(place.clone(), || {
-                let proof = nodes.prove(head.height, key).map_err(tree::fault(head.height))?;
+                let proof = nodes.prove(head.height, &state_key(key))?;
                 let leaf = proof.leaf.filter(|leaf| leaf.key == state_key(key));
                 match leaf {
                     Some(leaf) if leaf.value == state_leaf_value(&value) => Ok(()),
@@ -296,6 +341,48 @@ impl Walk<'_> {
             self.note(Place::Tree(head.height), Fault::damaged(Place::Tree(head.height), what));
         }
         self.found.logs = heads;
+    }
+
+    /// Holds what blocks replaced against the tree before them, so that older states read as they were.
+    fn former(&mut self, view: &View, head: Head) {
+        let trails = (0..=head.height).filter(|height| trailed(view, *height));
+        let (mut expected, mut done) = (0_u64, 0_u64);
+        for height in trails {
+            let place = Place::Tree(height);
+            let trail = guarded(place.clone(), || {
+                view.disk.need::<Trail>(&keys::at(keys::TRAIL, height), place.clone())
+            });
+            let keys = match trail {
+                Ok(trail) => trail.keys,
+                Err(fault) => {
+                    self.note(place, fault);
+                    continue;
+                }
+            };
+            expected = expected.saturating_add(keys.len() as u64);
+            for key in keys {
+                let place = Place::Key(key.clone());
+                if let Err(fault) = guarded(place.clone(), || before(view, height, &key)) {
+                    self.note(place, fault);
+                }
+                done = done.saturating_add(1);
+                self.report("former", done, None);
+            }
+        }
+        let stored = guarded(Place::Head, || {
+            let former = view.disk.prefix(&[keys::FORMER]).count() as u64;
+            let trails = view.disk.prefix(&[keys::TRAIL]).count() as u64;
+            Ok((former, trails))
+        });
+        let trails = (0..=head.height).filter(|height| trailed(view, *height)).count() as u64;
+        match stored {
+            Ok(stored) if stored == (expected, trails) => {}
+            Ok(_) => {
+                let what = "as much is not kept of older states as should be";
+                self.note(Place::Head, Fault::damaged(Place::Head, what));
+            }
+            Err(fault) => self.note(Place::Head, fault),
+        }
     }
 
     fn logs(&mut self, view: &View) {
@@ -351,6 +438,53 @@ impl Walk<'_> {
             }
             Err(fault) => self.note(place, fault),
         }
+    }
+}
+
+/// The node at `path`, whatever it is.
+fn any_node(view: &View, version: u64, path: &[u8]) -> Result<Option<Node>, Fault> {
+    let nodes = Nodes { fresh: None, disk: &view.disk };
+    nodes.get_node_option(&NodeKey::new(version, tree::path_of(path))).map_err(tree::fault(version))
+}
+
+/// The node at `path`, if it hashes to `expected` and belongs there.
+fn node(view: &View, version: u64, path: &[u8], expected: Hash) -> Result<Node, Fault> {
+    let nodes = Nodes { fresh: None, disk: &view.disk };
+    let key = NodeKey::new(version, tree::path_of(path));
+    let node = nodes.get_node(&key).map_err(tree::fault(version))?;
+    let (hash, leaf) = match &node {
+        Node::Null => (EMPTY_STATE_ROOT.0, None),
+        Node::Internal(inner) => (Hash(inner.hash::<tree::TreeHasher>()), None),
+        Node::Leaf(leaf) => (Hash(leaf.hash::<tree::TreeHasher>()), Some(Hash(leaf.key_hash().0))),
+    };
+    if hash != expected {
+        let at: String = path.iter().map(|nibble| format!("{nibble:x}")).collect();
+        return Err(Fault::damaged(Place::Tree(version), format!("the node at `{at}` hashes to another")));
+    }
+    match leaf {
+        Some(leaf) if !on_path(&leaf, path) => {
+            Err(Fault::damaged(Place::Leaf(leaf), "it hangs in another place"))
+        }
+        _ => Ok(node),
+    }
+}
+
+/// That what block `height` replaced under `key` is what the tree before it holds.
+fn before(view: &View, height: u64, key: &[u8]) -> Result<(), Fault> {
+    let place = || Place::Key(key.to_vec());
+    let former: Option<Vec<u8>> = view.disk.need(&keys::former(&state_key(key), height), place())?;
+    let held = match height.checked_sub(1) {
+        None => None,
+        Some(before) => {
+            let nodes = Nodes { fresh: None, disk: &view.disk };
+            nodes.prove(before, &state_key(key))?.leaf
+        }
+    };
+    let held = held.filter(|leaf| leaf.key == state_key(key)).map(|leaf| leaf.value);
+    if held == former.map(|value| state_leaf_value(&value)) {
+        Ok(())
+    } else {
+        Err(Fault::damaged(place(), format!("what it was before block {height} is not what the tree held")))
     }
 }
 

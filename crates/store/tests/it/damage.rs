@@ -115,3 +115,43 @@ fn a_journal_that_lost_acknowledged_blocks_is_found_at_opening() {
     let error = Store::open(dir.path(), NETWORK).map(drop).unwrap_err().to_string();
     assert!(error.contains("block 5 was acknowledged, block 3 is the newest on disk"), "{error}");
 }
+
+/// Every kind of entry, changed behind the store's back with the engine's checksums in order.
+#[test]
+fn tampering_through_the_engine_is_found_or_harmless() {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed());
+    let whole = tempfile::tempdir().unwrap();
+    build(whole.path(), 24, 60);
+    let before = dump(&open(whole.path()));
+    let change = |dir: &Path, change: &mut dyn FnMut(&fjall::Keyspace)| {
+        let db = fjall::Database::builder(dir.join("chain")).open().unwrap();
+        change(&db.keyspace("chain", fjall::KeyspaceCreateOptions::default).unwrap());
+    };
+    let mut entries = Vec::new();
+    change(whole.path(), &mut |space| {
+        entries.extend(space.iter().map(|entry| entry.into_inner().unwrap()));
+    });
+    let mut kinds = BTreeMap::<u8, Vec<_>>::new();
+    for (key, value) in entries {
+        kinds.entry(key[0]).or_default().push((key, value));
+    }
+    for (kind, of) in kinds {
+        let mut outcomes = BTreeMap::<_, usize>::new();
+        for turn in 0..6 {
+            let (key, value) = &of[rng.next_u32() as usize % of.len()];
+            let dir = tempfile::tempdir().unwrap();
+            copy_dir(whole.path(), dir.path());
+            let mut altered = value.to_vec();
+            if turn == 5 || altered.is_empty() {
+                change(dir.path(), &mut |space| space.remove(key.clone()).unwrap());
+            } else {
+                let at = rng.next_u32() as usize % altered.len();
+                altered[at] ^= 1 << (rng.next_u32() % 8);
+                change(dir.path(), &mut |space| space.insert(key.clone(), altered.clone()).unwrap());
+            }
+            println!("{} changed", key.escape_ascii());
+            *outcomes.entry(found(dir.path(), before)).or_default() += 1;
+        }
+        println!("{}: {outcomes:?}", char::from(kind));
+    }
+}

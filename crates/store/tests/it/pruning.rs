@@ -23,7 +23,7 @@ fn old_states_go_and_the_retained_ones_stay_whole() {
     assert!(view.at(last - RETAINED_STATES).unwrap().is_none());
     // Every root stays known; the retained ones still prove.
     assert!((0..=last).all(|height| view.state_root(height).unwrap().is_some()));
-    for height in [last + 1 - RETAINED_STATES, last - 500, last] {
+    for height in [last + 1 - RETAINED_STATES, last - 100, last] {
         let past = view.at(height).unwrap().unwrap();
         for n in 0..97 {
             let key = format!("key {n}").into_bytes();
