@@ -1,7 +1,8 @@
 //! This file is where a clinician declares an emergency.
 
 use super::{
-    record::{Asking, Emergency, Extent, decide_and_record},
+    asked::{Emergency, Extent, Reason},
+    record::{Asking, decide_and_record},
     state::{ASK_EMPTY, check_reviews},
 };
 use crate::{Ctx, Draft, Kind, Reject, Who, charts, consent::Purpose, governance};
@@ -40,32 +41,6 @@ pub struct BreakGlass {
     pub session_key: Hash,
     /// Hash of the audit record: who it is and why in plain words, off the ledger.
     pub record: Hash,
-}
-
-/// Why the glass is broken. The words are in the audit record, off the ledger.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    BorshSerialize,
-    BorshDeserialize,
-    Arbitrary,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// The patient's life is in danger.
-    Life,
-    /// The patient can't say yes or no.
-    Incapacity,
-    /// Somebody else is in danger.
-    DangerToOthers,
-    /// Another reason.
-    Other,
 }
 
 impl Kind for BreakGlass {

@@ -1,8 +1,8 @@
 //! This file is where a decision is told in plain words, to the patient and to whoever was denied.
 
 use super::{
-    break_glass::Reason,
-    record::{Decided, Emergency, Extent, Reader},
+    asked::{Emergency, Extent, Reader, Reason},
+    record::Decided,
 };
 use crate::consent::{By, Decision};
 

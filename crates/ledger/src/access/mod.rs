@@ -1,5 +1,6 @@
 //! Access: requests to open classes of a chart, decided and recorded before any key is released, denials too.
 
+mod asked;
 mod break_glass;
 mod explain;
 mod record;
@@ -10,9 +11,10 @@ mod review;
 mod scene;
 mod state;
 
-pub use break_glass::{BreakGlass, Reason};
+pub use asked::{Emergency, Extent, Reader, Reason};
+pub use break_glass::BreakGlass;
 pub use explain::explain;
-pub use record::{ClassDecision, Decided, Emergency, Extent, Reader, Repeated};
+pub use record::{ClassDecision, Decided, Repeated};
 pub use release::{Withheld, releasable};
 pub use request::Request;
 pub use review::{Finding, Review, Reviewed};

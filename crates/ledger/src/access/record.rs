@@ -1,7 +1,7 @@
 //! This file is where a request to open a chart is decided class by class, and where what was decided is recorded.
 
 use super::{
-    break_glass::Reason,
+    asked::{Emergency, Extent, Reader},
     state::{
         ACCESSES, ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, Permitted, REVIEWS_DUE, reviews_due,
     },
@@ -14,84 +14,10 @@ use crate::{
 };
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{
-    ChartId, Hash, List, Millis, OrgId, PrincipalId, PublicKey, Slug, State, Tag, TxId, domain, hash_borsh,
-};
+use primitives::{ChartId, Hash, List, Millis, OrgId, State, Tag, TxId, domain, hash_borsh};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-
-/// How much of a chart is asked for.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    BorshSerialize,
-    BorshDeserialize,
-    Arbitrary,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Extent {
-    /// Every class; what isn't permitted is denied class by class.
-    All,
-    /// Every class that isn't in a more sensitive category.
-    General,
-    /// These classes: category and writing organisation.
-    Classes(List<(Tag, OrgId), CLASSES_MAX>),
-    /// Nothing but the index of categories, as who wants to write needs it.
-    Index,
-}
-
-/// Who asked, as the chart's log tells it.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    BorshSerialize,
-    BorshDeserialize,
-    Arbitrary,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-pub struct Reader {
-    /// The organisation: a practitioner's or system's own, or that which answers for a person's traffic.
-    pub org: OrgId,
-    /// The practitioner or person; none if the organisation itself asked.
-    pub principal: Option<PrincipalId>,
-    /// The role that the organisation certified to a practitioner.
-    pub role: Option<Slug>,
-    /// The key that signed: a practitioner's session key, a person's or the organisation's own.
-    pub key: PublicKey,
-    /// Whether the person is the chart's owner, or acts for the owner.
-    pub owner: bool,
-}
-
-/// A declared emergency.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    BorshSerialize,
-    BorshDeserialize,
-    Arbitrary,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
-pub struct Emergency {
-    /// Why.
-    pub reason: Reason,
-    /// Whether the practitioner proved once more who it is.
-    pub step_up: bool,
-}
 
 /// What was decided for one class.
 #[derive(

@@ -1,7 +1,8 @@
 //! This file is where somebody asks to open classes of a chart.
 
 use super::{
-    record::{Asking, Extent, decide_and_record},
+    asked::Extent,
+    record::{Asking, decide_and_record},
     state::EMERGENCY_UNDECLARED,
 };
 use crate::{Ctx, Draft, Kind, Reject, Who, consent::Purpose};

@@ -1,6 +1,6 @@
 //! This file is where permitted accesses, counted denials and due reviews lie, and what others may ask of them.
 
-use super::record::{Emergency, Reader};
+use super::asked::{Emergency, Reader};
 use crate::{Draft, Reject, Signer, Table, charts::Position, consent::Purpose, reject::rejects};
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
