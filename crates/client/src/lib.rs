@@ -1,4 +1,29 @@
 //! How programs use the network: submit and await finality, read with verified proofs, seal and open charts, export and
 //! verify, and keep keys in files. Holds no server state.
 
+mod actor;
+mod client;
+mod committee;
+mod contents;
+pub mod host;
+pub mod import;
+pub mod keys;
+mod known;
+mod names;
+mod notes;
+pub mod open;
+mod read;
+mod record;
+pub mod rpc;
+mod submit;
 pub mod wire;
+
+pub use actor::{Actor, SessionError, open_session};
+pub use client::{Client, ConnectError, GenesisFileError, Seat, read_genesis};
+pub use contents::{Contents, Kept, Written};
+pub use host::{Host, SystemHost};
+pub use names::{LABELS_MAX, Names, tags_within};
+pub use notes::{About, ChartNote, OpenCompartment};
+pub use read::{AsOf, Line};
+pub use record::{Around, Record, RecordFormatError, Words};
+pub use submit::SubmitError;

@@ -118,7 +118,10 @@ pub type Answer = Result<Vec<u8>, Refusal>;
 /// [`Code::Malformed`].
 pub fn request<M: Method>(body: &[u8]) -> Result<M::Request, Refusal> {
     if body.len() > M::BYTES_MAX {
-        return Err(Refusal::new(Code::Malformed, format!("a request of `{}` is at most {} bytes", M::NAME, M::BYTES_MAX)));
+        return Err(Refusal::new(
+            Code::Malformed,
+            format!("a request of `{}` is at most {} bytes", M::NAME, M::BYTES_MAX),
+        ));
     }
     decode(body).map_err(|_| Refusal::new(Code::Malformed, format!("malformed request of `{}`", M::NAME)))
 }

@@ -5,8 +5,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use envelope::Dealing;
 use ledger::{Logged, Outcome, charts::Attested};
 use primitives::{
-    ChartId, CompartmentId, Hash, Header, List, Millis, NetworkId, OrgId, PackRoot, PrincipalId, PublicKey, Signature,
-    Slug, Span, StateProof, TxId,
+    ChartId, CompartmentId, Hash, Header, List, Millis, NetworkId, OrgId, PackRoot, PrincipalId, PublicKey,
+    Signature, Slug, Span, StateProof, TxId,
 };
 
 /// Most bytes that carry packs and boxes.
@@ -59,9 +59,11 @@ methods! {
     /// Between nodes and for readers: an audit record by its hash.
     FetchAudit "audit", Hash => Option<AuditRecord>;
     /// Between nodes: the trustee's release for one access.
-    ReleaseShares "release" max 1 << 20, Release => SealedRelease;
+    ReleaseShares "release" max 1 << 20, Release => Released;
     /// A caller's own node: asks all trustees for the release and answers when enough have given one, or all were asked.
     GatherShares "gather" max 1 << 20, Release => Vec<TrusteeAnswer>;
+    /// A caller's own node: asks those trustees that weren't asked yet, all of them, after one of the others lied.
+    GatherMore "gather-more" max 1 << 20, More => Vec<TrusteeAnswer>;
     /// A practitioner of the node's organisation asks to have a session certified; the caller's key is the staff key.
     OpenSession "session", NewSession => Session;
     /// Staff of the node's organisation has the organisation sign an act that staff may order.
@@ -113,8 +115,8 @@ pub struct Status {
     pub height: u64,
     /// Its time.
     pub time: Millis,
-    /// Connected validators, without this one.
-    pub peers: u32,
+    /// Newest height that is known to be final, executed here or not.
+    pub tip: u64,
     /// Validators in the committee.
     pub validators: u32,
     /// Transactions waiting.
@@ -269,8 +271,18 @@ pub struct Fetch {
 pub struct AuditRecord {
     /// The chart.
     pub chart: ChartId,
+    /// Root of the pack.
+    pub pack: PackRoot,
     /// Its sealed form, a pack of one record.
     pub parts: PackParts,
+}
+
+impl AuditRecord {
+    /// The hash that an access names it by.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        primitives::hash_borsh(primitives::domain::AUDIT_RECORD, self)
+    }
 }
 
 /// A release asked for.
@@ -284,15 +296,22 @@ pub struct Release {
     pub compartments: List<CompartmentId, 4096>,
 }
 
-/// One trustee's shares, sealed to the session key.
+/// A release asked of further trustees.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct SealedRelease {
-    /// Compartments released, in the order of the shares.
-    pub compartments: List<CompartmentId, 4096>,
+pub struct More {
+    /// The release.
+    pub release: Release,
+    /// Places of the trustees that have answered already.
+    pub except: List<u32, 100>,
+}
+
+/// One trustee's answer to a release.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Released {
+    /// The shares, sealed to the session key; nothing if all were withheld.
+    pub release: Option<envelope::Release>,
     /// Compartments withheld, and why, see `ledger::access::Withheld`.
     pub withheld: Vec<(CompartmentId, u16)>,
-    /// The sealed box, see `envelope`; empty if nothing is released.
-    pub sealed: Vec<u8>,
 }
 
 /// What one trustee answered.
@@ -301,7 +320,7 @@ pub struct TrusteeAnswer {
     /// The trustee's place in the committee, from 0.
     pub place: u32,
     /// Its release, or why not.
-    pub answer: Result<SealedRelease, super::Refusal>,
+    pub answer: Result<Released, super::Refusal>,
 }
 
 /// A session asked for.

@@ -1,0 +1,18 @@
+//! Opening a chart: the access decided and recorded, the keys gathered from the trustees, the records read.
+
+mod ask;
+mod error;
+mod index;
+mod opened;
+mod release;
+mod unseal;
+mod visit;
+mod words;
+
+pub use ask::{Ask, Emergency};
+pub use error::OpenError;
+pub use opened::{ClassSaid, NotShown, Opened, OpenedRecord, Timings, WhyNot};
+pub use release::{Distrust, WhyDistrusted};
+pub use unseal::Damaged;
+pub(crate) use unseal::{Found, unseal};
+pub(crate) use visit::Visit;

@@ -1,0 +1,255 @@
+//! This file is where an access is made: asked for, decided and recorded on the ledger; then what it permits is fetched
+//! and its keys are gathered.
+
+use super::{Ask, Emergency, OpenError, Timings, release::Keys};
+use crate::{
+    actor::Actor,
+    client::Client,
+    contents::{Contents, Kept},
+    host,
+    read::Line,
+    wire::{Fetch, FetchPack, Final, PackParts},
+};
+use envelope::{Manifest, SessionKey};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use ledger::{
+    Act, Event,
+    access::{self, BreakGlass, Decided, Extent, Repeated, Request},
+    charts::{CHART_UNKNOWN, Role},
+    consent::Purpose,
+};
+use primitives::{ChartId, CompartmentBody, CompartmentId, Hash, OrgId, PackRoot, Span, Tag};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// Packs fetched at once.
+const FETCHES: usize = 4;
+
+/// How often the log is read again until it tells the decision: the node that was asked has executed it already.
+const TELL_TRIES: u32 = 3;
+
+/// Most waiting between two of them.
+const TELL_AGAIN: Span = Span(100);
+
+/// What is asked of the ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) chart: ChartId,
+    pub(crate) purpose: Purpose,
+    pub(crate) extent: Extent,
+    pub(crate) emergency: Option<Emergency>,
+    pub(crate) reason: Option<String>,
+}
+
+/// Packs as fetched, and the manifests in them.
+pub(crate) struct Fetched {
+    pub(crate) packs: BTreeMap<PackRoot, (Arc<Manifest>, Arc<PackParts>)>,
+}
+
+impl Fetched {
+    /// What the compartment's id commits to, from whichever pack names it.
+    pub(crate) fn body(&self, id: &CompartmentId) -> Option<CompartmentBody> {
+        self.packs.values().find_map(|(manifest, _)| {
+            let at = manifest.compartment_ids().iter().position(|found| found == id)?;
+            Some(manifest.compartments().get(at)?.compartment.body.clone())
+        })
+    }
+}
+
+/// One access, and all that it brought.
+pub(crate) struct Visit {
+    pub(crate) chart: ChartId,
+    pub(crate) done: Final,
+    /// The decision; of an access that was denied again, the first one's.
+    pub(crate) decided: Decided,
+    /// How often the same was denied before, if it was.
+    pub(crate) repeated: Option<u64>,
+    /// The chart's log up to and with the decision.
+    pub(crate) lines: Vec<Line>,
+    pub(crate) contents: Contents,
+    pub(crate) fetched: Fetched,
+    pub(crate) keys: Keys,
+    pub(crate) timings: Timings,
+}
+
+impl Asked {
+    pub(super) fn of(ask: &Ask, extent: Extent) -> Self {
+        let Ask { chart, purpose, categories: _, emergency, reason } = ask.clone();
+        Self { chart, purpose, extent, emergency, reason }
+    }
+
+    fn act(&self, session_key: Hash, record: Hash) -> Act {
+        let Self { chart, purpose, extent, emergency, reason: _ } = self.clone();
+        match emergency {
+            None => Request { chart, purpose, extent, session_key, record }.into(),
+            Some(Emergency { reason, step_up }) => {
+                BreakGlass { chart, extent, reason, step_up, session_key, record }.into()
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Makes an access and gathers what it permits; of the roles, which compartments are wanted.
+    pub(crate) async fn visit(&self, asked: &Asked, roles: &[Role]) -> Result<Visit, OpenError> {
+        let is_practitioner = matches!(self.actor, Actor::Practitioner(_));
+        if asked.emergency.is_some() && (!is_practitioner || asked.reason.is_none()) {
+            return Err(OpenError::NoReason);
+        }
+        let began = self.now();
+        let chart = asked.chart;
+        let mut lines = self.log(chart, 0).await?;
+        if lines.is_empty() {
+            return Err(OpenError::Unknown(chart));
+        }
+        let purpose = if asked.emergency.is_some() { Purpose::BreakGlass } else { asked.purpose };
+        let words = self.words(purpose.code(), asked.reason.as_deref());
+        let record = self.seal_words(chart, &Contents::of(&lines), &words).await?;
+        let session = Arc::new(SessionKey::generate(&mut host::rng(&*self.host)));
+        let hash = record.as_ref().map_or_else(Hash::default, crate::wire::AuditRecord::hash);
+        let act = asked.act(session.hash(), hash);
+        let store = async {
+            match &record {
+                Some(record) => self.store_words(record).await,
+                None => Ok(()),
+            }
+        };
+        let (stored, done) = futures::join!(store, self.act(act));
+        let done = done.map_err(|error| match error.reject() {
+            Some(CHART_UNKNOWN) => OpenError::Unknown(chart),
+            _ => error.into(),
+        })?;
+        stored?;
+        let (decided, repeated) = self.decision(&mut lines, &done).await?;
+        let contents = Contents::of(&lines);
+        let consensus = self.now().since(began);
+
+        let began = self.now();
+        let wanted = wanted(&contents, &decided, roles);
+        let fetched = self.fetch(&contents, &wanted).await?;
+        let fetch = self.now().since(began);
+
+        let began = self.now();
+        let keys = self.gather(done.tx, &session, &wanted, &fetched).await?;
+        let release = self.now().since(began);
+        let timings = Timings { consensus, fetch, release, decrypt: Span::default() };
+        Ok(Visit { chart, done, decided, repeated, lines, contents, fetched, keys, timings })
+    }
+
+    /// Reads on in the log until it tells what was decided, and cuts it there.
+    async fn decision(
+        &self,
+        lines: &mut Vec<Line>,
+        done: &Final,
+    ) -> Result<(Decided, Option<u64>), OpenError> {
+        let Some(chart) = lines.first().map(|line| line.logged.chart) else {
+            return Err(OpenError::NotTold(done.tx));
+        };
+        for _ in 0..TELL_TRIES {
+            let more = self.log(chart, lines.len() as u64).await?;
+            lines.extend(more);
+            let told = lines.iter().position(|line| line.logged.tx == done.tx);
+            if let Some(at) = told {
+                let first = match &lines[at].event {
+                    Some(Event::Decided(decided)) => {
+                        let decided = decided.clone();
+                        lines.truncate(at + 1);
+                        return Ok((decided, None));
+                    }
+                    Some(Event::Repeated(Repeated { first, count, .. })) => (*first, Some(*count)),
+                    Some(_) | None => return Err(OpenError::NotTold(done.tx)),
+                };
+                lines.truncate(at + 1);
+                return earlier(lines, first.0)
+                    .map(|decided| (decided, first.1))
+                    .ok_or(OpenError::NotTold(done.tx));
+            }
+            // Denied once more: it is only counted, and what was decided stands with the first.
+            if let Some(first) = self.first_denial(done).await?
+                && let Some(decided) = earlier(lines, first.0)
+            {
+                return Ok((decided, Some(first.1)));
+            }
+            self.host.sleep(TELL_AGAIN).await;
+        }
+        Err(OpenError::NotTold(done.tx))
+    }
+
+    /// The first of a row of equal denials to which this access was counted, and how many they are.
+    async fn first_denial(&self, done: &Final) -> Result<Option<(primitives::TxId, u64)>, OpenError> {
+        let (permitted, _) =
+            self.view_from(done.height, |state| access::access(state, &done.tx).is_some()).await?;
+        if permitted {
+            return Ok(None);
+        }
+        let rows = self.scan(&access::DENIALS.key(&Hash::default())[..1]).await?;
+        let principal = self.actor.principal();
+        let denials = rows.iter().filter_map(|(_, row)| primitives::decode::<access::Denials>(row).ok());
+        let mine = denials.filter(|row| row.reader.principal == principal && row.reader.org == self.org);
+        Ok(mine.max_by_key(|row| row.window).map(|row| (row.first, row.count)))
+    }
+
+    /// Fetches the packs that wrote into what is wanted.
+    async fn fetch(&self, contents: &Contents, wanted: &[CompartmentId]) -> Result<Fetched, OpenError> {
+        let wanted: BTreeSet<&CompartmentId> = wanted.iter().collect();
+        let roots: Vec<PackRoot> = contents
+            .packs
+            .iter()
+            .filter(|pack| pack.compartments.iter().any(|id| wanted.contains(id)))
+            .map(|pack| pack.root)
+            .collect();
+        let packs = stream::iter(roots)
+            .map(|root| self.fetch_pack(root))
+            .buffer_unordered(FETCHES)
+            .try_collect()
+            .await?;
+        Ok(Fetched { packs })
+    }
+
+    pub(crate) async fn fetch_pack(
+        &self,
+        root: PackRoot,
+    ) -> Result<(PackRoot, (Arc<Manifest>, Arc<PackParts>)), OpenError> {
+        let parts = self.node.call::<FetchPack>(&Fetch { pack: root, local: false }).await?;
+        let pack = envelope::Pack::read(root, &parts.ciphertexts, &parts.randoms)
+            .map_err(|source| OpenError::Pack { pack: root, source })?;
+        let manifest = pack.manifest().clone();
+        for (id, sealed) in manifest.compartment_ids().iter().zip(manifest.compartments()) {
+            self.compartments.put(*id, sealed.compartment.clone());
+        }
+        Ok((root, (Arc::new(manifest), Arc::new(parts))))
+    }
+}
+
+/// The decision that stands in the log under this access.
+fn earlier(lines: &[Line], access: primitives::TxId) -> Option<Decided> {
+    lines.iter().find(|line| line.logged.tx == access).and_then(|line| match &line.event {
+        Some(Event::Decided(decided)) => Some(decided.clone()),
+        Some(_) | None => None,
+    })
+}
+
+/// The compartments that the decision permits: of its classes, opened before it, not erased; and with anything the
+/// index, for the owner the audit records too.
+fn wanted(contents: &Contents, decided: &Decided, roles: &[Role]) -> Vec<CompartmentId> {
+    if !decided.permitted() {
+        return Vec::new();
+    }
+    let permitted: BTreeSet<(Tag, &OrgId)> = decided
+        .classes
+        .iter()
+        .filter(|class| class.decision.permit)
+        .map(|class| (class.tag, &class.writer))
+        .collect();
+    let newest_index = contents.newest(Role::Index).map(|(id, _)| *id);
+    let is_wanted = |id: &CompartmentId, kept: &Kept| match kept.role {
+        Role::Records => permitted.contains(&(kept.tag, &kept.writer)),
+        Role::Index => Some(*id) == newest_index,
+        Role::Audit => decided.reader.owner,
+    };
+    let all = contents.compartments.iter();
+    let wanted = all.filter(|(id, kept)| roles.contains(&kept.role) && !kept.erased && is_wanted(id, kept));
+    wanted.map(|(id, _)| *id).collect()
+}

@@ -1,0 +1,154 @@
+//! This file is where a resource becomes the plaintext of a record and comes back: the submitted bytes, and sealed with
+//! them what the bundle said around them.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{Blob, ChartId, List, PrincipalId, Text, decode, encode};
+use zeroize::Zeroizing;
+
+/// Most bytes of a resource.
+pub const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
+
+/// Most other charts whose patients one resource names.
+pub const ALSO_MAX: usize = 64;
+
+/// A resource as it is sealed.
+#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Record {
+    /// What stands around the resource.
+    pub around: Around,
+    /// Exactly the submitted bytes, from `{` to `}`.
+    pub bytes: Blob<RESOURCE_BYTES_MAX>,
+}
+
+/// What a bundle says around a resource, and who brought it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Around {
+    /// Random; the same for all resources that came in with one bundle.
+    pub batch: [u8; 16],
+    /// The resource's place in that bundle.
+    pub ordinal: u32,
+    /// The id under which it is served.
+    pub id: Text<64>,
+    /// The entry's fullUrl.
+    pub full_url: Option<Text<4096>>,
+    /// The entry's request: method and url.
+    pub request: Option<(Text<16>, Text<4096>)>,
+    /// The practitioner who brought it.
+    pub author: Option<PrincipalId>,
+    /// Charts of other patients whom it names: readable only if permitted in each.
+    pub also: List<ChartId, ALSO_MAX>,
+}
+
+/// The plaintext isn't a record of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record is of a format that this version doesn't know; update it")]
+pub struct RecordFormatError;
+
+/// First byte of a plaintext: a resource.
+const RESOURCE: u8 = 1;
+/// First byte of a plaintext: a chart's tag key.
+const TAG_KEY: u8 = 2;
+/// First byte of a plaintext: who opened a chart, in plain words.
+const WORDS: u8 = 3;
+
+/// Who opens a chart and why, in plain words.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Words {
+    /// The user's name.
+    pub who: Text<200>,
+    /// The organisation's name.
+    pub org: Text<200>,
+    /// The certified role; none for a patient.
+    pub role: Option<Text<40>>,
+    /// What for, as a code.
+    pub purpose: Text<16>,
+    /// The reason given; a must for break-glass.
+    pub reason: Option<Text<2000>>,
+}
+
+fn tagged<T: BorshSerialize>(tag: u8, value: &T) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(encode(&(tag, value)))
+}
+
+fn untagged<T: BorshDeserialize>(tag: u8, plaintext: &[u8]) -> Result<T, RecordFormatError> {
+    match plaintext.split_first() {
+        Some((first, rest)) if *first == tag => decode(rest).map_err(|_| RecordFormatError),
+        Some(_) | None => Err(RecordFormatError),
+    }
+}
+
+impl Record {
+    /// The plaintext to be sealed.
+    #[must_use]
+    pub fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
+        tagged(RESOURCE, self)
+    }
+
+    /// The record of a plaintext.
+    ///
+    /// # Errors
+    /// [`RecordFormatError`].
+    pub fn of_plaintext(plaintext: &[u8]) -> Result<Self, RecordFormatError> {
+        untagged(RESOURCE, plaintext)
+    }
+}
+
+impl Words {
+    /// The plaintext to be sealed.
+    #[must_use]
+    pub fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
+        tagged(WORDS, self)
+    }
+
+    /// The words of a plaintext.
+    ///
+    /// # Errors
+    /// [`RecordFormatError`].
+    pub fn of_plaintext(plaintext: &[u8]) -> Result<Self, RecordFormatError> {
+        untagged(WORDS, plaintext)
+    }
+}
+
+/// The plaintext of a chart's tag key, for its index compartment.
+pub(crate) fn tag_key_plaintext(key: &envelope::TagKey) -> Zeroizing<Vec<u8>> {
+    tagged(TAG_KEY, &**key.as_bytes())
+}
+
+/// The tag key of such a plaintext.
+pub(crate) fn tag_key_of_plaintext(plaintext: &[u8]) -> Result<envelope::TagKey, RecordFormatError> {
+    let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(untagged(TAG_KEY, plaintext)?);
+    Ok(envelope::TagKey::from_bytes(&bytes))
+}
+
+/// Text cut to what fits, at a character.
+pub(crate) fn cut<const MAX: usize>(text: &str) -> Text<MAX> {
+    let mut end = text.len().min(MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Text::try_from(&text[..end]).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_kind_of_plaintext_is_not_another() {
+        let words = Words { who: cut("A"), org: cut("B"), role: None, purpose: cut("TREAT"), reason: None };
+        let plaintext = words.to_plaintext();
+        assert_eq!(Words::of_plaintext(&plaintext), Ok(words));
+        assert!(Record::of_plaintext(&plaintext).is_err());
+        assert!(tag_key_of_plaintext(&plaintext).is_err());
+        assert!(Words::of_plaintext(&plaintext[..plaintext.len() - 1]).is_err());
+        assert!(Words::of_plaintext(&[]).is_err());
+        let key = envelope::TagKey::from_bytes(&[9; 32]);
+        assert_eq!(tag_key_of_plaintext(&tag_key_plaintext(&key)).unwrap().tag("PSY"), key.tag("PSY"));
+    }
+
+    #[test]
+    fn text_is_cut_at_a_character() {
+        assert_eq!(cut::<4>("aää").as_str(), "aä");
+        assert_eq!(cut::<9>("aää").as_str(), "aää");
+    }
+}
