@@ -366,4 +366,75 @@ mod tests {
     fn numbers_are_stable() {
         assert_eq!([Withheld::AccessUnknown, Withheld::NotOwner].map(Withheld::code), [1, 12]);
     }
+
+    /// What the owner did and what was read and written, by its definition alone.
+    #[derive(Default)]
+    struct Naive {
+        permits: Vec<TxId>,
+        denies: Vec<TxId>,
+        /// Compartments of riverside's general class, with the step at which they were opened.
+        opened: Vec<(CompartmentId, usize)>,
+        /// Accesses with the directive that they rested on, and their step.
+        accesses: Vec<(TxId, Option<TxId>, usize)>,
+        last_read: Option<usize>,
+    }
+
+    impl Naive {
+        fn releasable(&self, access: usize, compartment: usize) -> bool {
+            let (_, rested_on, at) = self.accesses[access];
+            let stands = rested_on.is_some_and(|directive| self.permits.contains(&directive));
+            stands && self.denies.is_empty() && self.opened[compartment].1 < at
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+
+        /// Grants, denials, revocations, reads and writes in every order: what is released, and what a commit may still
+        /// write into, is what the definition says, after every step.
+        #[test]
+        fn every_order_of_consent_reading_and_writing(steps in proptest::collection::vec(0..7_u8, 1..30)) {
+            let mut scene = Scene::new();
+            let mut naive = Naive { opened: vec![(scene.gen_riverside, 0)], ..Naive::default() };
+            for (step, what) in (1..).zip(steps) {
+                match what {
+                    0 | 1 => naive.permits.push(scene.permit(LAKESIDE)),
+                    2 => naive.denies.push(scene.direct("-", LAKESIDE, Action::Read, Scope::General)),
+                    3 => {
+                        // The denials first, so that permissions come to count again.
+                        let list = if naive.denies.is_empty() { &mut naive.permits } else { &mut naive.denies };
+                        if !list.is_empty() {
+                            let directive = list.remove(0);
+                            scene.revoke(directive);
+                        }
+                    }
+                    4 | 5 => {
+                        let id = scene.request("baker", "TREAT", "gen/r").unwrap();
+                        let rests_on = naive.permits.first().copied().filter(|_| naive.denies.is_empty());
+                        naive.accesses.push((id, rests_on, step));
+                        naive.last_read = rests_on.map(|_| step).or(naive.last_read);
+                    }
+                    _ => {
+                        let (newest, opened) = *naive.opened.last().unwrap();
+                        let commit = scene.world.commit(RIVERSIDE, scene.chart, &[], &[newest]);
+                        let result = scene.world.act(&key(RIVERSIDE), commit);
+                        let read_since = naive.last_read.is_some_and(|read| opened < read);
+                        assert_eq!(result.err(), read_since.then_some(charts::COMPARTMENT_READ));
+                        if read_since {
+                            let fresh = scene.world.write(RIVERSIDE, scene.chart, Role::Records, tag("gen"), false);
+                            naive.opened.push((fresh.unwrap(), step));
+                        }
+                    }
+                }
+                for access in 0..naive.accesses.len() {
+                    for compartment in 0..naive.opened.len() {
+                        let (id, compartment_id) = (naive.accesses[access].0, naive.opened[compartment].0);
+                        let (key, now) = (session_key("baker"), scene.world.now);
+                        let given = releasable(&scene.world.state, &id, &compartment_id, &key, now);
+                        assert_eq!(given.is_ok(), naive.releasable(access, compartment), "{given:?} at step {step}");
+                    }
+                }
+            }
+        }
+    }
 }
