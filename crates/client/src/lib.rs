@@ -2,9 +2,12 @@
 //! verify, and keep keys in files. Holds no server state.
 
 mod actor;
+pub mod audit;
+mod claim;
 mod client;
 mod committee;
 mod contents;
+mod erase;
 pub mod host;
 pub mod import;
 pub mod keys;
@@ -12,6 +15,7 @@ mod known;
 mod names;
 mod notes;
 pub mod open;
+pub mod proof;
 mod read;
 mod record;
 pub mod rpc;
@@ -19,8 +23,10 @@ mod submit;
 pub mod wire;
 
 pub use actor::{Actor, SessionError, open_session};
+pub use claim::{ClaimError, ClaimTerms, Claimed};
 pub use client::{Client, ConnectError, GenesisFileError, Seat, read_genesis};
 pub use contents::{Contents, Kept, Written};
+pub use erase::{Doomed, EraseError};
 pub use host::{Host, SystemHost};
 pub use names::{LABELS_MAX, Names, tags_within};
 pub use notes::{About, ChartNote, OpenCompartment};

@@ -11,8 +11,9 @@ mod words;
 
 pub use ask::{Ask, Emergency};
 pub use error::OpenError;
+pub(crate) use opened::classes;
 pub use opened::{ClassSaid, NotShown, Opened, OpenedRecord, Timings, WhyNot};
 pub use release::{Distrust, WhyDistrusted};
 pub use unseal::Damaged;
 pub(crate) use unseal::{Found, unseal};
-pub(crate) use visit::Visit;
+pub(crate) use visit::{Asked, Visit};
