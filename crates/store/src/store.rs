@@ -10,7 +10,9 @@ use crate::{
     record::{Head, Record},
     view::View,
 };
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use fjall::{
+    Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, config::PartitioningPolicy,
+};
 use primitives::StateProof;
 use std::{
     fs::{self, File},
@@ -186,7 +188,13 @@ fn engine(db: &Path, dir: &Path) -> Result<(Database, Keyspace), OpenError> {
             .max_cached_files(Some(OPEN_FILES))
             .worker_threads(2)
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        // Index and filter of a large table would fill the cache in one piece.
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                .index_block_partitioning_policy(PartitioningPolicy::all(true))
+                .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+        };
         let space = database.keyspace("chain", options)?;
         Ok((database, space))
     };

@@ -129,7 +129,7 @@ impl Walk<'_> {
     }
 
     fn report(&mut self, stage: &'static str, done: u64, total: Option<u64>) {
-        if done % REPORT_EVERY == 0 || total == Some(done) {
+        if done.is_multiple_of(REPORT_EVERY) || total == Some(done) {
             (self.progress)(Progress { stage, done, total });
         }
     }

@@ -64,6 +64,12 @@ proptest! {
 
         let view = store.view().unwrap();
         prop_assert_eq!(view.height(), Some(maps.len() as u64 - 1));
+        let scanned = view.scan(b"entry/1", None, 5).unwrap();
+        let mut held: Vec<_> = map.clone().into_iter().filter(|(key, _)| key.starts_with(b"entry/1")).collect();
+        let rest = held.split_off(5.min(held.len()));
+        prop_assert_eq!(&scanned, &held);
+        let after = scanned.last().map(|(key, _)| key.as_slice());
+        prop_assert_eq!(view.scan(b"entry/1", after, usize::MAX).unwrap(), rest);
         for (height, map) in (0_u64..).zip(&maps) {
             let past = view.at(height).unwrap().unwrap();
             prop_assert_eq!(past.root(), root_of(map));

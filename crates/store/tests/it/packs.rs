@@ -52,7 +52,7 @@ async fn check(packs: &Packs, stored: &Path) {
     assert!(!packs.has(&root(1)).await.unwrap());
     assert_eq!(packs.get(&root(1), ct).await.unwrap(), None);
     assert_eq!(packs.get_range(&root(1), ct, 0..4).await.unwrap(), None);
-    assert!(!packs.erase(&root(1), r, &[0..4]).await.unwrap());
+    assert!(!packs.erase(&root(1), r, std::slice::from_ref(&(0..4))).await.unwrap());
     packs.delete(&root(1)).await.unwrap();
 
     // Put, once more, and read.
@@ -86,7 +86,10 @@ async fn check(packs: &Packs, stored: &Path) {
     for (path, bytes) in files(stored) {
         assert!(!bytes.windows(64).any(|window| window == part), "still in {}", path.display());
     }
-    assert!(matches!(packs.erase(&root(1), r, &[90..97]).await, Err(PackError::Range { .. })));
+    assert!(matches!(
+        packs.erase(&root(1), r, std::slice::from_ref(&(90..97))).await,
+        Err(PackError::Range { .. })
+    ));
 
     // Promises: kept to their last millisecond, forgotten once committed.
     packs.put(&root(4), sealed.clone(), random.clone(), Some(Millis(500))).await.unwrap();
