@@ -6,6 +6,7 @@ use crate::{
     certificate::{namespace, participants},
     execute::{Archive, Executor, Inbox},
     gossip,
+    head::Watch,
     marker::Marker,
     propose::{Proposer, duration},
     shared::Shared,
@@ -40,6 +41,7 @@ use primitives::Span;
 use rand_core::CryptoRng;
 use std::{
     num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
     sync::Arc,
 };
 use tokio::sync::mpsc;
@@ -269,8 +271,18 @@ where
     task.spawn(move |_| gossip::send(clock, sending, outbox, gossip_sender, regossip));
     let workers = config.threads.max(1);
     let task = rt.child("gossip_in");
-    task.spawn(move |rt| gossip::receive(rt, shared, gossip_receiver, workers));
+    let evidence = evidence_of(config);
+    let watch = Watch { network: config.network, committee: config.keys(), evidence };
+    let known = archive.clone();
+    task.spawn(move |rt| gossip::receive(rt, shared, known, watch, gossip_receiver, workers));
     Ok(Running { archive, executor, engine })
+}
+
+/// Where evidence of a fork would be kept: beside the marker, if there is one.
+fn evidence_of(config: &Config) -> Option<PathBuf> {
+    let mut name = config.marker.file_name()?.to_owned();
+    name.push(".fork");
+    Some(config.marker.with_file_name(name))
 }
 
 /// This validator's key in the engine's form.

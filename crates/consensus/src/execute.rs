@@ -3,6 +3,7 @@
 use crate::{
     Certificate, Fault, FinalBlock, Machine, Termination,
     block::{Block, Scheme},
+    head::Head,
     marker::Marker,
     shared::Shared,
 };
@@ -181,6 +182,11 @@ impl Executor {
                 progress.full = full.unwrap_or(progress.full);
                 progress.proven = last.header.executed.height;
             });
+            let certified =
+                fresh.iter().rev().find_map(|block| Some((block.header, block.certificate.clone()?)));
+            if let Some((header, certificate)) = certified {
+                self.shared.set_head(Head { header, certificate });
+            }
             if let Some(marker) = &mut self.marker {
                 marker.note(last.header.height, last.header.time)?;
             }

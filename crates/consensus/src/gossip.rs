@@ -1,11 +1,16 @@
-//! This file is where transactions travel between the validators' pools, in batches.
+//! This file is where transactions travel between the validators' pools, in batches, and heads with them.
 
 use crate::{
-    block::{TX_PREFIX, body_of, txs_of},
+    Fault, Termination,
+    block::{TX_PREFIX, body_of, key_of, txs_of},
+    execute::Archive,
+    head::{HEAD_BYTES_MAX, Head, TOLD, Watch},
     propose::duration,
     shared::Shared,
 };
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use commonware_consensus::types::Height;
+use commonware_cryptography::ed25519;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::{Clock, IoBuf, Spawner};
 use primitives::Span;
@@ -18,13 +23,24 @@ const BATCH_BYTES: usize = 256 << 10;
 const PACE: Duration = Duration::from_millis(2);
 /// Batches of others that wait for admission; beyond it they are dropped, and sent again later by who submitted them.
 const WAITING_MAX: usize = 256;
+/// First byte of a message of transactions.
+const TXS: u8 = 0;
+/// First byte of a message that tells a head.
+const HEAD: u8 = 1;
 
 /// The longest message of this file's.
 pub(crate) fn message_bytes_max(tx_bytes_max: usize) -> usize {
-    BATCH_BYTES + TX_PREFIX + tx_bytes_max
+    1 + (BATCH_BYTES + TX_PREFIX + tx_bytes_max).max(HEAD_BYTES_MAX)
 }
 
-/// Sends what is submitted here to the others, and again what isn't final after a while.
+fn message(tag: u8, content: &[u8]) -> IoBuf {
+    let mut message = BytesMut::with_capacity(1 + content.len());
+    message.put_u8(tag);
+    message.put_slice(content);
+    IoBuf::from(message.freeze())
+}
+
+/// Sends what is submitted here to the others, again what isn't final after a while, and from time to time the head.
 pub(crate) async fn send(
     rt: impl Clock,
     shared: Arc<Shared>,
@@ -33,9 +49,12 @@ pub(crate) async fn send(
     regossip: Span,
 ) {
     let mut again = rt.current() + duration(regossip);
+    let mut tell = rt.current();
     loop {
         let mut batch = Vec::new();
+        // Biased, as everywhere here: a random choice would spoil replays.
         tokio::select! {
+            biased;
             first = outbox.recv() => match first {
                 Some(first) => batch.push(first),
                 None => return,
@@ -44,6 +63,12 @@ pub(crate) async fn send(
                 again = rt.current() + duration(regossip);
                 let now = shared.now();
                 batch = shared.pool().overdue(now.minus(regossip), now, BATCH_BYTES);
+            }
+            () = rt.sleep_until(tell) => {
+                tell = rt.current() + duration(TOLD);
+                if let Some(head) = shared.head() {
+                    let _ = network.send(Recipients::All, message(HEAD, &primitives::encode(&head)), false);
+                }
             }
         }
         let mut bytes: usize = batch.iter().map(|tx| TX_PREFIX + tx.len()).sum();
@@ -54,7 +79,7 @@ pub(crate) async fn send(
             batch.push(next);
         }
         for batch in split(&batch) {
-            let _ = network.send(Recipients::All, IoBuf::from(body_of(batch)), false);
+            let _ = network.send(Recipients::All, message(TXS, &body_of(batch)), false);
             rt.sleep(PACE).await;
         }
     }
@@ -77,11 +102,13 @@ fn split(mut txs: &[Bytes]) -> Vec<&[Bytes]> {
     parts
 }
 
-/// Takes batches from the network and has `workers` threads admit what is in them.
+/// Takes messages from the network: heads are compared with ours, batches admitted by `workers` threads.
 pub(crate) async fn receive<E: Spawner + Clock>(
     rt: E,
     shared: Arc<Shared>,
-    mut network: impl Receiver,
+    archive: Archive,
+    watch: Watch,
+    mut network: impl Receiver<PublicKey = ed25519::PublicKey>,
     workers: usize,
 ) {
     let (sender, receiver) = mpsc::channel::<Bytes>(WAITING_MAX);
@@ -100,9 +127,37 @@ pub(crate) async fn receive<E: Spawner + Clock>(
             }
         });
     }
-    while let Ok((_, message)) = network.recv().await {
-        let _ = sender.try_send(message.into());
+    while let Ok((peer, message)) = network.recv().await {
+        let message: Bytes = message.into();
+        match message.first() {
+            Some(&TXS) => {
+                let _ = sender.try_send(message.slice(1..));
+            }
+            Some(&HEAD) => {
+                shared.heard(key_of(&peer));
+                if let Ok(head) = primitives::decode(&message[1..]) {
+                    compare(&shared, &archive, &watch, &head).await;
+                }
+            }
+            _ => {}
+        }
     }
+}
+
+/// Stops the validator if `head` shows a fork.
+async fn compare(shared: &Shared, archive: &Archive, watch: &Watch, head: &Head) {
+    let height = head.header.height;
+    let Some(ours) = archive.get_block(Height::new(height)).await else { return };
+    if !watch.is_fork(head, ours.inner().hash()) {
+        return;
+    }
+    let kept = match watch.keep(head, shared.head().as_ref()) {
+        Ok(()) => "the evidence is kept beside the marker file".to_owned(),
+        Err(error) => format!("the evidence could not be kept: {error}"),
+    };
+    let fault =
+        Fault(format!("two blocks were finalised at height {height}, too many validators lie; {kept}"));
+    shared.finish(Termination::Fault(fault));
 }
 
 #[cfg(test)]

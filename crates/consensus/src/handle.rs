@@ -37,6 +37,8 @@ pub struct Status {
     pub pool: usize,
     /// Their bytes.
     pub pool_bytes: usize,
+    /// Other validators heard of within the last seconds.
+    pub peers: usize,
 }
 
 /// Headers from one height up to one that was certified directly, each the parent of the next.
@@ -68,15 +70,7 @@ impl Handle {
     /// Where the validator stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        let progress = *self.shared.progress.borrow();
-        let pool = self.shared.pool();
-        Status {
-            executed: progress.executed,
-            tip: progress.tip,
-            view: progress.view,
-            pool: pool.len(),
-            pool_bytes: pool.bytes(),
-        }
+        self.shared.status()
     }
 
     /// Waits until `height` is executed here; `false` if the validator ends before.

@@ -216,9 +216,10 @@ impl Pool {
     pub(crate) fn overdue(&mut self, since: Millis, now: Millis, bytes_max: usize) -> Vec<Bytes> {
         let mut left = bytes_max;
         let mut txs = Vec::new();
-        for waiting in self.waiting.values_mut() {
-            let Some(sent) = waiting.sent else { continue };
-            if sent >= since {
+        // In the lanes' order, which unlike the map's is the same in a replay.
+        for name in self.lanes.values().flat_map(|lane| lane.urgent.iter().chain(&lane.usual)) {
+            let Some(waiting) = self.waiting.get_mut(name) else { continue };
+            if waiting.sent.is_none_or(|sent| sent >= since) {
                 continue;
             }
             let Some(rest) = left.checked_sub(waiting.tx.len()) else { break };

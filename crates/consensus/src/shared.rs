@@ -1,14 +1,15 @@
 //! This file is where the tasks of one validator meet: pool, progress, and how it ends.
 
 use crate::{
-    Fault, Machine, Refused, Termination,
+    Fault, Machine, Refused, Status, Termination,
     block::Block,
+    head::{HEARD, Head},
     pool::{Pool, fingerprint},
 };
 use bytes::Bytes;
-use primitives::{BlockHash, Hash, Millis, TxId};
+use primitives::{BlockHash, Hash, Millis, PublicKey, TxId};
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::{mpsc, watch};
@@ -45,6 +46,10 @@ pub(crate) struct Shared {
     pool: Mutex<Pool>,
     outbox: mpsc::UnboundedSender<Bytes>,
     recent: Mutex<Recent>,
+    /// The newest header that was certified directly, to be told to the others.
+    head: Mutex<Option<Head>>,
+    /// When each other validator was last heard of.
+    heard: Mutex<BTreeMap<PublicKey, Millis>>,
 }
 
 impl Shared {
@@ -66,12 +71,43 @@ impl Shared {
             pool: Mutex::new(pool),
             outbox,
             recent: Mutex::new(VecDeque::new()),
+            head: Mutex::new(None),
+            heard: Mutex::new(BTreeMap::new()),
         };
         (Arc::new(shared), sending)
     }
 
     pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+        hold(&self.pool)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let progress = *self.progress.borrow();
+        let since = self.now().minus(HEARD);
+        let peers = hold(&self.heard).values().filter(|at| **at >= since).count();
+        let pool = self.pool();
+        Status {
+            executed: progress.executed,
+            tip: progress.tip,
+            view: progress.view,
+            pool: pool.len(),
+            pool_bytes: pool.bytes(),
+            peers,
+        }
+    }
+
+    /// Notes that a validator was heard of.
+    pub(crate) fn heard(&self, peer: PublicKey) {
+        let now = self.now();
+        hold(&self.heard).insert(peer, now);
+    }
+
+    pub(crate) fn head(&self) -> Option<Head> {
+        hold(&self.head).clone()
+    }
+
+    pub(crate) fn set_head(&self, head: Head) {
+        *hold(&self.head) = Some(head);
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -100,7 +136,7 @@ impl Shared {
     /// The pool's names of a block's transactions.
     pub(crate) fn fingerprints(&self, block: &Block) -> Arc<[Hash]> {
         let hash = block.hash();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = hold(&self.recent);
         if let Some((_, names)) = recent.iter().find(|(known, _)| *known == hash) {
             return names.clone();
         }
@@ -125,6 +161,10 @@ impl Shared {
             first
         });
     }
+}
+
+fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until `channel`'s value fulfils `condition`; never returns if that can't happen any more.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use consensus::{Fault, FinalBlock, Machine, Refused, Ticket};
 use primitives::{BlockHash, Executed, Hash, Millis, StateRoot, TxId, domain, hash};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{File, OpenOptions},
     io::Write as _,
     path::Path,
@@ -27,6 +27,7 @@ pub(crate) struct Entry {
 struct Inner {
     file: File,
     entries: Vec<Entry>,
+    seen: BTreeSet<Vec<u8>>,
 }
 
 /// Transactions are `lane, urgent, any bytes`; one that ends in `!` is refused.
@@ -57,7 +58,8 @@ impl Ledger {
         }
         let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         file.set_len(good.len() as u64).unwrap();
-        Self { inner: Mutex::new(Inner { file, entries }), wrong_from: None }
+        let seen = entries.iter().flat_map(|entry| entry.txs.iter().cloned()).collect();
+        Self { inner: Mutex::new(Inner { file, entries, seen }), wrong_from: None }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -121,6 +123,9 @@ impl Machine for Ledger {
         if rest.ends_with(b"!") {
             return Err(Refused { code: 2, message: "not in this tone".into() });
         }
+        if self.inner().seen.contains(tx) {
+            return Err(Refused { code: 3, message: "executed already".into() });
+        }
         Ok(Ticket {
             id: TxId(hash(domain::TX_ID, &[tx])),
             lane: Hash([*lane; 32]),
@@ -130,7 +135,7 @@ impl Machine for Ledger {
     }
 
     fn body_ok(&self, txs: &[Bytes]) -> bool {
-        txs.iter().all(|tx| self.admit(tx).is_ok())
+        txs.iter().all(|tx| tx.len() >= 2 && !tx.ends_with(b"!"))
     }
 
     fn executed(&self) -> Executed {
@@ -170,6 +175,7 @@ impl Machine for Ledger {
             let encoded = primitives::encode(&entry);
             bytes.extend_from_slice(&(encoded.len() as u64).to_le_bytes());
             bytes.extend_from_slice(&encoded);
+            inner.seen.extend(entry.txs.iter().cloned());
             inner.entries.push(entry);
         }
         inner

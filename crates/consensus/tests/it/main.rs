@@ -4,3 +4,6 @@ mod cluster;
 mod ledger;
 mod network;
 mod process;
+mod simulation;
+mod stranger;
+mod torsion;

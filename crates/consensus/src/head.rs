@@ -1,0 +1,46 @@
+//! This file is where validators tell each other what is final, so that a fork, should there ever be one, is seen.
+
+use crate::{Certificate, certificate};
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{BlockHash, HEADER_BYTES, Header, NetworkId, PublicKey, Span};
+use std::{fs, io, path::PathBuf};
+
+/// How often a validator tells its head.
+pub(crate) const TOLD: Span = Span(2_000);
+/// A validator that told nothing for this long counts as away.
+pub(crate) const HEARD: Span = Span(7_000);
+/// The longest head.
+pub(crate) const HEAD_BYTES_MAX: usize = HEADER_BYTES + 4 + certificate::CERTIFICATE_BYTES_MAX;
+
+/// A header with the certificate over it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Head {
+    pub header: Header,
+    pub certificate: Certificate,
+}
+
+/// Whom to believe, and where evidence is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    pub network: NetworkId,
+    pub committee: Vec<PublicKey>,
+    /// A file that must never be needed.
+    pub evidence: Option<PathBuf>,
+}
+
+impl Watch {
+    /// Whether `head` proves that more than f validators lie: a quorum certified another block at a height where `ours`
+    /// is final.
+    pub(crate) fn is_fork(&self, head: &Head, ours: BlockHash) -> bool {
+        head.header.hash() != ours
+            && certificate::verify(&head.certificate, &head.header, &self.committee, self.network).is_ok()
+    }
+
+    /// Keeps both heads of a fork.
+    pub(crate) fn keep(&self, theirs: &Head, ours: Option<&Head>) -> io::Result<()> {
+        match &self.evidence {
+            Some(path) => fs::write(path, primitives::encode(&(theirs, ours))),
+            None => Ok(()),
+        }
+    }
+}
