@@ -3,7 +3,6 @@
 use crate::{client::Client, rpc::CallError};
 use envelope::{SealKey, Threshold};
 use ledger::governance;
-use primitives::OrgId;
 
 /// The epoch of the committee: there is one until membership can change.
 pub(crate) const EPOCH: u64 = 0;
@@ -11,9 +10,7 @@ pub(crate) const EPOCH: u64 = 0;
 /// The committee, as a writer needs it.
 #[derive(Clone, Debug)]
 pub(crate) struct Committee {
-    /// Its members, in order.
-    pub(crate) orgs: Vec<OrgId>,
-    /// The keys to which dealings are sealed, in the same order.
+    /// The keys to which dealings are sealed, in the order of its members.
     pub(crate) boxes: Vec<SealKey>,
     /// How many shares open.
     pub(crate) threshold: Threshold,
@@ -26,17 +23,15 @@ impl Client {
         let number = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
         let threshold = Threshold::new(number(quorum.t), number(quorum.n))
             .map_err(|_| self.malformed("rows", "the committee can't share keys"))?;
-        let mut orgs = Vec::new();
         let mut boxes = Vec::new();
-        for (org, member) in members {
+        for (_, member) in members {
             let key = SealKey::try_from(&*member.box_key)
                 .map_err(|_| self.malformed("rows", "a trustee's box key is malformed"))?;
-            orgs.push(org);
             boxes.push(key);
         }
         if boxes.len() != usize::from(threshold.of()) {
             return Err(self.malformed("rows", "the committee is incomplete"));
         }
-        Ok(Committee { orgs, boxes, threshold })
+        Ok(Committee { boxes, threshold })
     }
 }

@@ -8,6 +8,7 @@ mod client;
 mod committee;
 mod contents;
 mod erase;
+pub mod export;
 pub mod host;
 pub mod import;
 pub mod keys;

@@ -6,10 +6,10 @@ use primitives::{Blob, ChartId, List, PrincipalId, Text, decode, encode};
 use zeroize::Zeroizing;
 
 /// Most bytes of a resource.
-pub const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
+pub(crate) const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
 
 /// Most other charts whose patients one resource names.
-pub const ALSO_MAX: usize = 64;
+pub(crate) const ALSO_MAX: usize = 64;
 
 /// A resource as it is sealed.
 #[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -6,6 +6,7 @@ mod consents;
 mod explain;
 mod words;
 
+pub(crate) use accesses::accesses;
 pub use accesses::{Access, Audit, AuditError, Outcome, Told};
 pub use charts::{ChartClass, ChartListed, ChartPack, ChartShown, ErasureShown};
 pub use consents::{Consent, ConsentError, GrantTerms, What};

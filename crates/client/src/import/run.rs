@@ -17,8 +17,8 @@ use crate::{
 use envelope::TagKey;
 use fhir::Limits;
 use futures::{StreamExt as _, stream};
-use ledger::charts::Create;
-use primitives::{ChartId, PackRoot, PrincipalId};
+use ledger::charts::{self, Create};
+use primitives::{ChartId, PackRoot, PrincipalId, State};
 use rand_core::CryptoRng;
 use serde::Serialize;
 use std::{
@@ -211,10 +211,13 @@ impl Client {
         let chart = work.chart;
         if work.exists {
             let note = self.chart_note(&chart).await?.ok_or(ImportError::NoNote(chart))?;
-            // An import that stopped before its first commit leaves a chart without compartments.
-            let (index, _) =
-                self.view(|state| ledger::charts::chart(state, &chart).and_then(|row| row.index)).await?;
-            return Ok(Target { chart, note, fresh: index.is_none(), committee });
+            // An import that stopped before its first commit leaves a chart without compartments, an erasure an erased one.
+            let index = |state: &dyn State| {
+                let id = charts::chart(state, &chart).and_then(|row| row.index)?;
+                charts::compartment(state, &id).filter(|row| !charts::is_erased(state, row))
+            };
+            let fresh = self.view(index).await?.0.is_none();
+            return Ok(Target { chart, note, fresh, committee });
         }
         let tag_key = TagKey::generate(&mut host::rng(&*self.host));
         let note = ChartNote { tag_key, name: work.name.clone(), open: Vec::new() };

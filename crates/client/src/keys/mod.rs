@@ -6,6 +6,7 @@ mod profile;
 mod session;
 
 pub use file::{KeyFileError, KeyKind, Lock, WORK_DEFAULT, load_box, load_signing, save_box, save_signing};
+pub(crate) use file::{decrypt as decrypt_bytes, encrypt as encrypt_bytes};
 pub use private::{FileError, read_private, write_private};
 pub use profile::{Profile, ProfileError, ProfileKind, ProfileName};
 pub use session::{CachedSession, load_session, save_session};

@@ -201,7 +201,7 @@ impl Client {
     }
 
     /// How much is asked for: categories named are turned into the classes that there are.
-    async fn extent(&self, ask: &Ask) -> Result<Extent, OpenError> {
+    pub(crate) async fn extent(&self, ask: &Ask) -> Result<Extent, OpenError> {
         if ask.categories.is_empty() {
             return Ok(Extent::All);
         }
@@ -220,7 +220,7 @@ impl Client {
     }
 
     /// Takes out what names other patients in whose charts the reader may not look.
-    async fn without_strangers(
+    pub(crate) async fn without_strangers(
         &self,
         visit: &Visit,
         found: Vec<Found>,

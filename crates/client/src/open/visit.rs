@@ -75,7 +75,7 @@ pub(crate) struct Visit {
 }
 
 impl Asked {
-    pub(super) fn of(ask: &Ask, extent: Extent) -> Self {
+    pub(crate) fn of(ask: &Ask, extent: Extent) -> Self {
         let Ask { chart, purpose, categories: _, emergency, reason } = ask.clone();
         Self { chart, purpose, extent, emergency, reason }
     }

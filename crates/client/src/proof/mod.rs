@@ -8,4 +8,4 @@ mod rows;
 pub use anchor::{AnchorError, Anchored, check_anchor};
 pub use log::{ProvenLog, check_log};
 pub use rows::ProofError;
-pub(crate) use rows::check_rows;
+pub(crate) use rows::{check_rows, in_order};

@@ -5,14 +5,20 @@ use crate::{
     client::Client,
     read::{AsOf, Fetched, read},
     rpc::CallError,
-    wire::{ProveRows, Proven, ProvenRow},
+    wire::{Code, ProveRows, Proven, ProvenRow},
 };
 use ledger::{HEAD, Head, governance::Genesis};
-use primitives::{State, StateProofError, decode};
+use primitives::{Span, State, StateProofError, decode};
 use std::collections::BTreeSet;
 
 /// Most rounds of fetching for one question.
 const ROUNDS_MAX: u32 = 16;
+
+/// How often a proof is asked for until it is new enough.
+const TRIES: u32 = 120;
+
+/// How long to wait before asking again.
+const AGAIN: Span = Span(250);
 
 /// Most rows of one proof.
 const ROWS_MAX: usize = 4096;
@@ -105,7 +111,7 @@ impl Client {
                     if asked.len() > ROWS_MAX {
                         return Err(ProofError::TooMany);
                     }
-                    let proven = self.node.call::<ProveRows>(&read(&asked, min_height)).await?;
+                    let proven = self.proven(&asked, min_height).await?;
                     let (_, as_of) = check_rows(&proven, &asked, &self.genesis)?;
                     let rows = proven.rows.iter().map(|row| (row.key.clone(), row.value.clone()));
                     let held = Fetched::from_rows(rows);
@@ -133,8 +139,24 @@ impl Client {
     }
 }
 
+impl Client {
+    /// Proven rows, waiting until a state as new as is asked for is certified: an idle chain takes a few seconds.
+    async fn proven(&self, keys: &[Vec<u8>], min_height: u64) -> Result<Proven, ProofError> {
+        let mut tries = 0;
+        loop {
+            match self.node.call::<ProveRows>(&read(keys, min_height)).await {
+                Err(error) if tries < TRIES && error.code() == Some(Code::Unavailable) => {
+                    tries += 1;
+                    self.host.sleep(AGAIN).await;
+                }
+                done => return Ok(done?),
+            }
+        }
+    }
+}
+
 /// The keys asked for, the head's last.
-fn in_order(keys: &BTreeSet<Vec<u8>>) -> Vec<Vec<u8>> {
+pub(crate) fn in_order(keys: &BTreeSet<Vec<u8>>) -> Vec<Vec<u8>> {
     let head = HEAD.key();
     let mut keys: Vec<Vec<u8>> = keys.iter().filter(|key| **key != head).cloned().collect();
     keys.push(head);
