@@ -13,6 +13,7 @@ use commonware_consensus::types::Height;
 use commonware_cryptography::ed25519;
 use commonware_p2p::{Receiver, Recipients, Sender};
 use commonware_runtime::{Clock, IoBuf, Spawner};
+use commonware_utils::vec::NonEmptyVec;
 use primitives::Span;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, mpsc};
@@ -136,7 +137,7 @@ pub(crate) async fn receive<E: Spawner + Clock>(
             Some(&HEAD) => {
                 shared.heard(key_of(&peer));
                 if let Ok(head) = primitives::decode(&message[1..]) {
-                    compare(&shared, &archive, &watch, &head).await;
+                    compare(&shared, &archive, &watch, &peer, &head).await;
                 }
             }
             _ => {}
@@ -144,11 +145,18 @@ pub(crate) async fn receive<E: Spawner + Clock>(
     }
 }
 
-/// Stops the validator if `head` shows a fork.
-async fn compare(shared: &Shared, archive: &Archive, watch: &Watch, head: &Head) {
+/// Follows a head that is above ours, and stops the validator if one shows a fork.
+async fn compare(shared: &Shared, archive: &Archive, watch: &Watch, peer: &ed25519::PublicKey, head: &Head) {
     let height = head.header.height;
-    let Some(ours) = archive.get_block(Height::new(height)).await else { return };
-    if !watch.is_fork(head, ours.inner().hash()) {
+    let Some(ours) = archive.get_block(Height::new(height)).await else {
+        // Whoever judges a proposal waits for the height whose root it claims, and the engine doesn't repeat certificates
+        // of heights that it has left behind. Without this, one lost certificate and one liar stop the chain.
+        if watch.holds(head) {
+            archive.hint_finalized(Height::new(height), NonEmptyVec::new(peer.clone()));
+        }
+        return;
+    };
+    if head.header.hash() == ours.inner().hash() || !watch.holds(head) {
         return;
     }
     let kept = match watch.keep(head, shared.head().as_ref()) {

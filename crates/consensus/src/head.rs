@@ -1,8 +1,8 @@
-//! This file is where validators tell each other what is final, so that a fork, should there ever be one, is seen.
+//! This file is where validators tell each other what is final: who is behind catches up, and a fork would be seen.
 
 use crate::{Certificate, certificate};
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{BlockHash, HEADER_BYTES, Header, NetworkId, PublicKey, Span};
+use primitives::{HEADER_BYTES, Header, NetworkId, PublicKey, Span};
 use std::{fs, io, path::PathBuf};
 
 /// How often a validator tells its head.
@@ -29,11 +29,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Whether `head` proves that more than f validators lie: a quorum certified another block at a height where `ours`
-    /// is final.
-    pub(crate) fn is_fork(&self, head: &Head, ours: BlockHash) -> bool {
-        head.header.hash() != ours
-            && certificate::verify(&head.certificate, &head.header, &self.committee, self.network).is_ok()
+    /// Whether a quorum certified `head`.
+    pub(crate) fn holds(&self, head: &Head) -> bool {
+        certificate::verify(&head.certificate, &head.header, &self.committee, self.network).is_ok()
     }
 
     /// Keeps both heads of a fork.
