@@ -1,0 +1,140 @@
+//! This file is where bundles are imported into the network within the process.
+
+use crate::network::Network;
+use client::{
+    Client,
+    import::{ImportError, ImportOptions, Imported, NoProgress},
+};
+use futures::executor::block_on;
+use std::{fs, path::Path, sync::Arc};
+
+/// A bundle with one patient: general content, one psychiatric note, one with two labels, one organisation.
+pub(crate) const ITO: &str = r#"{"resourceType":"Bundle","type":"transaction","entry":[
+ {"fullUrl":"urn:uuid:11111111-1111-4111-8111-111111111111","resource":{"resourceType":"Patient","id":"ito",
+   "identifier":[{"system":"urn:mrn:riverside","value":"MRN-0001"}],"name":[{"family":"Ito","given":["Hana"]}]},
+   "request":{"method":"POST","url":"Patient"}},
+ {"fullUrl":"urn:uuid:22222222-2222-4222-8222-222222222222","resource":{"resourceType":"Observation","status":"final",
+   "code":{"text":"heart rate"},"subject":{"reference":"urn:uuid:11111111-1111-4111-8111-111111111111"},
+   "valueQuantity":{"value":72.10}},"request":{"method":"POST","url":"Observation"}},
+ {"fullUrl":"urn:uuid:33333333-3333-4333-8333-333333333333","resource":{"resourceType":"Condition",
+   "meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSY"}]},
+   "subject":{"reference":"urn:uuid:11111111-1111-4111-8111-111111111111"},"code":{"text":"depressive episode"}},
+   "request":{"method":"POST","url":"Condition"}},
+ {"fullUrl":"urn:uuid:44444444-4444-4444-8444-444444444444","resource":{"resourceType":"Observation","status":"final",
+   "meta":{"security":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"PSY"},
+   {"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"HIV"}]},"code":{"text":"both"},
+   "subject":{"reference":"urn:uuid:11111111-1111-4111-8111-111111111111"}},"request":{"method":"POST","url":"Observation"}},
+ {"fullUrl":"urn:uuid:55555555-5555-4555-8555-555555555555","resource":{"resourceType":"Organization","name":"Riverside"},
+   "request":{"method":"POST","url":"Organization"}}]}"#;
+
+/// A later bundle of the same patient.
+pub(crate) const ITO_LATER: &str = r#"{"resourceType":"Bundle","type":"collection","entry":[
+ {"fullUrl":"urn:uuid:66666666-6666-4666-8666-666666666666","resource":{"resourceType":"Patient",
+   "identifier":[{"system":"urn:mrn:riverside","value":"MRN-0001"}]}},
+ {"fullUrl":"urn:uuid:77777777-7777-4777-8777-777777777777","resource":{"resourceType":"Observation","status":"final",
+   "code":{"text":"blood pressure"},"subject":{"reference":"urn:uuid:66666666-6666-4666-8666-666666666666"}}}]}"#;
+
+pub(crate) fn import_result(
+    client: &Client,
+    dir: &Path,
+    files: &[(&str, &str)],
+) -> Result<Vec<Imported>, ImportError> {
+    let paths: Vec<_> = files
+        .iter()
+        .map(|(name, text)| {
+            let path = dir.join(name);
+            fs::write(&path, text).unwrap();
+            path
+        })
+        .collect();
+    block_on(client.import(&paths, &ImportOptions::default(), &NoProgress))
+}
+
+pub(crate) fn import(client: &Client, dir: &Path, name: &str, text: &str) -> Imported {
+    let all = import_result(client, dir, &[(name, text)]).unwrap();
+    all.into_iter().find(|imported| !imported.directory).unwrap()
+}
+
+/// A network, a home directory, and the hospital's doctor.
+pub(crate) fn setting() -> (Arc<Network>, tempfile::TempDir, Client) {
+    let network = Network::new();
+    let home = tempfile::tempdir().unwrap();
+    let adams = network.staff(home.path(), "riverside/dr-adams");
+    (network, home, adams)
+}
+
+#[test]
+fn a_bundle_becomes_a_chart_a_directory_and_a_patient() {
+    let (network, home, adams) = setting();
+    let all = import_result(&adams, home.path(), &[("ito.json", ITO)]).unwrap();
+    assert_eq!(all.len(), 2);
+    let (chart, directory) = (&all[0], &all[1]);
+    assert_eq!((chart.records, chart.directory, chart.created, chart.packs.len()), (4, false, true, 1));
+    assert_eq!((directory.records, directory.directory, directory.profile.is_some()), (1, true, false));
+    assert_eq!(chart.name.as_deref(), Some("Hana Ito"));
+    let profile = chart.profile.clone().unwrap();
+    assert_eq!(profile.to_string(), format!("patient/{}", &chart.chart.to_string()[..8]));
+    let patient = network.patient(home.path(), &profile);
+    let mine = block_on(patient.charts()).unwrap();
+    assert_eq!(mine.iter().map(|listed| listed.chart).collect::<Vec<_>>(), [chart.chart]);
+    let theirs = block_on(adams.charts()).unwrap();
+    assert_eq!(theirs.len(), 2);
+    assert!(theirs.iter().any(|listed| listed.name.as_deref() == Some("Hana Ito") && listed.owner.is_some()));
+    let shown = block_on(adams.chart(chart.chart)).unwrap();
+    let mut names: Vec<_> = shown.classes.iter().map(|class| class.category.clone().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["HIV+PSY", "PSY", "general"]);
+    assert_eq!((shown.packs.len(), shown.packs[0].records, shown.packs[0].safe), (1, 5, true));
+}
+
+#[test]
+fn the_same_patient_keeps_her_chart_and_what_is_unread_stays_open() {
+    let (_network, home, adams) = setting();
+    let first = import(&adams, home.path(), "a.json", ITO);
+    let second = import(&adams, home.path(), "b.json", ITO_LATER);
+    assert_eq!((second.chart, second.created, second.profile), (first.chart, false, None));
+    let shown = block_on(adams.chart(first.chart)).unwrap();
+    let general = shown.classes.iter().find(|class| class.category.as_deref() == Some("general")).unwrap();
+    assert_eq!(general.compartments, 1, "nobody has read it, so it is written into again");
+}
+
+#[test]
+fn many_resources_go_into_several_packs_in_order() {
+    let (_network, home, adams) = setting();
+    let mut entries =
+        vec![r#"{"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient","id":"p"}}"#.to_owned()];
+    for number in 0..4_100 {
+        entries.push(format!(
+            r#"{{"resource":{{"resourceType":"Observation","id":"o{number}","subject":{{"reference":"urn:uuid:p"}}}}}}"#
+        ));
+    }
+    let bundle =
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(","));
+    let imported = import(&adams, home.path(), "many.json", &bundle);
+    assert_eq!((imported.records, imported.packs.len()), (4_101, 2));
+    assert_eq!(imported.packs.last(), Some(&imported.pack));
+    let ask = client::open::Ask::all(imported.chart, ledger::consent::Purpose::Treatment);
+    let opened = block_on(adams.open(&ask)).unwrap();
+    let ids: Vec<String> = opened.records.iter().map(|record| record.record.around.id.to_string()).collect();
+    let expected: Vec<String> =
+        std::iter::once("p".to_owned()).chain((0..4_100).map(|number| format!("o{number}"))).collect();
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn bad_input_writes_nothing() {
+    let (network, home, adams) = setting();
+    let before = network.inner().state.clone();
+    let error = import_result(&adams, home.path(), &[("good.json", ITO), ("bad.json", "{")]).unwrap_err();
+    assert!(error.to_string().contains("bad.json"), "{error}");
+    assert_eq!(network.inner().state, before);
+    assert!(network.inner().packs.is_empty());
+}
+
+#[test]
+fn a_patient_can_not_import() {
+    let (network, home, adams) = setting();
+    let imported = import(&adams, home.path(), "a.json", ITO);
+    let patient = network.patient(home.path(), &imported.profile.unwrap());
+    assert!(matches!(import_result(&patient, home.path(), &[("b.json", ITO)]), Err(ImportError::NotAWriter)));
+}
