@@ -1,0 +1,44 @@
+//! An organisation's node: prepare, start, look after, check, back up.
+
+mod backup;
+mod init;
+mod staff;
+mod start;
+mod status;
+mod verify;
+
+use crate::{context::Context, exit::Failure};
+use clap::Subcommand;
+use std::path::PathBuf;
+
+/// Run an organisation's node: validator, trustee and desk in one process
+#[derive(Subcommand, Debug)]
+pub(crate) enum Node {
+    Init(init::Init),
+    Start(start::Start),
+    Status(status::Status),
+    Staff(staff::AddStaff),
+    Verify(verify::Verify),
+    Backup(backup::Backup),
+    Restore(backup::Restore),
+}
+
+/// Where the node's one configuration file is.
+#[derive(clap::Args, Debug)]
+pub(crate) struct ConfigPath {
+    /// The node's configuration file
+    #[arg(long, value_name = "FILE", default_value = "node.toml")]
+    config: PathBuf,
+}
+
+pub(crate) async fn run(command: Node, ctx: &Context) -> Result<(), Failure> {
+    match command {
+        Node::Init(args) => init::run(&args, ctx),
+        Node::Start(args) => start::run(args, ctx).await,
+        Node::Status(args) => status::run(&args, ctx).await,
+        Node::Staff(args) => staff::run(&args, ctx),
+        Node::Verify(args) => verify::run(&args, ctx).await,
+        Node::Backup(args) => backup::backup(&args, ctx).await,
+        Node::Restore(args) => backup::restore(&args, ctx),
+    }
+}
