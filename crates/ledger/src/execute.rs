@@ -1,0 +1,228 @@
+//! This file is where a finalised block is executed: every transaction in order, each wholly or not at all, and then
+//! the block's own row, so that any later state root proves every earlier receipt.
+
+use crate::{
+    Ctx, Draft, Outcome, Receipt, Reject, Signed, Singleton, Table,
+    draft::{Emitted, Writes},
+    governance, identity,
+    receipt::{LogHead, Logged},
+    reject,
+};
+use arbitrary::Arbitrary;
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{
+    BlockHash, ChartId, Hash, Millis, NetworkId, State, TxId, domain, encode, hash, merkle_root,
+};
+
+/// What a block left behind: the row `block/h`.
+pub const BLOCKS: Table<u64, BlockRow> = Table::new(0x01);
+/// The newest executed block.
+pub const HEAD: Singleton<Head> = Singleton::new(0x02);
+/// Ids consumed by a block, until they leave the replay window.
+const SEEN_AT: Table<u64, Vec<TxId>> = Table::new(0x03);
+/// The oldest height whose ids are still kept.
+const SEEN_FROM: Singleton<u64> = Singleton::new(0x04);
+/// Where every chart's log stands.
+pub const LOGS: Table<ChartId, LogHead> = Table::new(0x05);
+/// Height at which an id was consumed; derived from `SEEN_AT`.
+const SEEN: Table<TxId, u64> = Table::new(0x80);
+
+/// A block's row in the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Arbitrary)]
+pub struct BlockRow {
+    /// Hash of the header.
+    pub hash: BlockHash,
+    /// The block's time.
+    pub time: Millis,
+    /// Merkle root over the encoded receipts.
+    pub receipts_root: Hash,
+}
+
+/// The newest executed block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, BorshSerialize, BorshDeserialize, Arbitrary)]
+pub struct Head {
+    /// Its height.
+    pub height: u64,
+    /// Its time.
+    pub time: Millis,
+}
+
+/// A finalised block, to be executed.
+pub struct BlockInput<'a, T> {
+    /// The network.
+    pub network: NetworkId,
+    /// Hash of the header.
+    pub hash: BlockHash,
+    /// One above the height executed before.
+    pub height: u64,
+    /// Above the time of the block before.
+    pub time: Millis,
+    /// The transactions, as they stand in the block.
+    pub txs: &'a [T],
+    /// Whether this very transaction's signature was verified before: a cache, never a judgement of its own.
+    pub verified: &'a dyn Fn(&Signed) -> bool,
+}
+
+/// What executing a block came to.
+#[derive(Debug)]
+pub struct BlockOutput {
+    /// State changes.
+    pub writes: Writes,
+    /// A receipt per transaction, in order.
+    pub receipts: Vec<Receipt>,
+    /// New lines of chart logs, in order.
+    pub logged: Vec<Logged>,
+    /// Merkle root over the encoded receipts.
+    pub receipts_root: Hash,
+}
+
+/// Executes one block over `state`.
+///
+/// # Panics
+/// If the block doesn't follow the one executed before: a fault, not a reject.
+#[must_use]
+pub fn execute<T: AsRef<[u8]>>(state: &dyn State, block: &BlockInput<'_, T>) -> BlockOutput {
+    let mut draft = Draft::new(state);
+    let head = HEAD.or_default(&draft);
+    primitives::invariant!(
+        block.height == head.height.saturating_add(1),
+        "block {} on {}",
+        block.height,
+        head.height
+    );
+    primitives::invariant!(block.time > head.time);
+    HEAD.put(&mut draft, &Head { height: block.height, time: block.time });
+
+    let mut receipts = Vec::new();
+    let mut logged = Vec::new();
+    let mut consumed = Vec::new();
+    for (index, bytes) in (0_u32..).zip(block.txs) {
+        let (tx, outcome) = execute_one(&mut draft, block, index, bytes.as_ref(), &mut consumed);
+        for event in draft.take_events() {
+            logged.push(log(&mut draft, block, tx, event));
+        }
+        receipts.push(Receipt { tx, outcome });
+    }
+
+    if !consumed.is_empty() {
+        SEEN_AT.put(&mut draft, &block.height, &consumed);
+    }
+    forget_seen(&mut draft, block.time);
+    let encoded: Vec<Vec<u8>> = receipts.iter().map(encode).collect();
+    let receipts_root = merkle_root(&encoded);
+    BLOCKS.put(&mut draft, &block.height, &BlockRow { hash: block.hash, time: block.time, receipts_root });
+    let (writes, _) = draft.into_parts();
+    BlockOutput { writes, receipts, logged, receipts_root }
+}
+
+fn execute_one<T>(
+    block_draft: &mut Draft<'_>,
+    block: &BlockInput<'_, T>,
+    index: u32,
+    bytes: &[u8],
+    consumed: &mut Vec<TxId>,
+) -> (TxId, Outcome) {
+    let Ok(signed) = Signed::decode(bytes) else {
+        return (TxId(hash(domain::TX_ID, &[bytes])), Outcome::Rejected(reject::MALFORMED));
+    };
+    let tx = signed.tx.id();
+    if SEEN.has(block_draft, &tx) {
+        return (tx, Outcome::Duplicate);
+    }
+    // From here to the quota nothing is consumed: the same bytes may still become executable.
+    let admitted = admit(block_draft, block, &signed).and_then(|ctx_of| {
+        governance::charge(block_draft, ctx_of.org(), bytes.len(), block.time).map(|()| ctx_of)
+    });
+    let signer = match admitted {
+        Ok(signer) => signer,
+        Err(reject) => return (tx, Outcome::Rejected(reject)),
+    };
+    SEEN.put(block_draft, &tx, &block.height);
+    consumed.push(tx);
+
+    let ctx = Ctx { network: block.network, height: block.height, index, now: block.time, tx, signer };
+    let mut draft = Draft::new(block_draft);
+    let outcome = match signed.act() {
+        Ok(act) if !act.who().contains(&ctx.signer.who()) => Err(reject::NOT_FOR_SIGNER),
+        Ok(act) => act.apply(&ctx, &mut draft),
+        Err(malformed) => Err(malformed),
+    };
+    match outcome {
+        Ok(()) => {
+            let (writes, events) = draft.into_parts();
+            block_draft.absorb(writes, events);
+            (tx, Outcome::Applied)
+        }
+        Err(reject) => (tx, Outcome::Rejected(reject)),
+    }
+}
+
+fn admit<T>(state: &Draft<'_>, block: &BlockInput<'_, T>, signed: &Signed) -> Result<crate::Signer, Reject> {
+    check_envelope(state, block.network, block.time, signed)?;
+    if !(block.verified)(signed) {
+        signed.verify()?;
+    }
+    identity::signer(state, &signed.tx.signer, block.time).ok_or(reject::SIGNER_UNKNOWN)
+}
+
+/// What pool and execution ask alike of a transaction before its signature: network and validity window.
+///
+/// # Errors
+/// [`reject::WRONG_NETWORK`], [`reject::EXPIRED`], [`reject::TOO_FAR_AHEAD`].
+pub fn check_envelope(
+    state: &dyn State,
+    network: NetworkId,
+    now: Millis,
+    signed: &Signed,
+) -> Result<(), Reject> {
+    if signed.tx.network != network {
+        return Err(reject::WRONG_NETWORK);
+    }
+    if signed.tx.valid_until < now {
+        return Err(reject::EXPIRED);
+    }
+    if signed.tx.valid_until > now.plus(governance::params(state).replay_window) {
+        return Err(reject::TOO_FAR_AHEAD);
+    }
+    Ok(())
+}
+
+/// Whether `tx` was consumed within the replay window.
+#[must_use]
+pub fn is_seen(state: &dyn State, tx: &TxId) -> bool {
+    SEEN.has(state, tx)
+}
+
+fn log<T>(draft: &mut Draft<'_>, block: &BlockInput<'_, T>, tx: TxId, event: Emitted) -> Logged {
+    let Emitted { chart, tag, body } = event;
+    let head = LOGS.get(draft, &chart).unwrap_or_default();
+    let line = Logged { chart, index: head.count, height: block.height, time: block.time, tx, tag, body };
+    LOGS.put(draft, &chart, &head.after(&line));
+    line
+}
+
+/// Most heights whose ids are dropped per block: keeps the cost of a block bounded after a long quiet time.
+const FORGET_PER_BLOCK: u32 = 64;
+
+fn forget_seen(draft: &mut Draft<'_>, now: Millis) {
+    // An id may go once no transaction that carries it can be valid: its block lies a whole window back.
+    let window = governance::params(draft).replay_window;
+    let first = SEEN_FROM.or_default(draft).max(1);
+    let mut from = first;
+    for _ in 0..FORGET_PER_BLOCK {
+        let Some(row) = BLOCKS.get(draft, &from) else { break };
+        if row.time.plus(window) >= now {
+            break;
+        }
+        if let Some(ids) = SEEN_AT.get(draft, &from) {
+            for tx in ids {
+                SEEN.remove(draft, &tx);
+            }
+            SEEN_AT.remove(draft, &from);
+        }
+        from = from.saturating_add(1);
+    }
+    if from != first {
+        SEEN_FROM.put(draft, &from);
+    }
+}

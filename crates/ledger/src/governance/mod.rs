@@ -1,0 +1,16 @@
+//! Governance: who the members are, what the network's parameters and base policies say, and how members change them.
+
+mod approve;
+mod genesis;
+mod propose;
+mod state;
+
+pub use approve::Approve;
+pub use genesis::{Genesis, GenesisError, GenesisMember, found};
+pub use propose::Propose;
+pub use state::{APPROVAL_REPEATED, CHANGE_INVALID, PROPOSAL_OVER, PROPOSAL_UNKNOWN};
+pub use state::{
+    Change, MEMBERS, Member, MemberKind, Params, Policy, REJECTS, charge, member, members, params, policy,
+    quorum,
+};
+pub(crate) use state::{charge_break_glass, charge_denied, set_member_key};

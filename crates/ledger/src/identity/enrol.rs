@@ -1,0 +1,88 @@
+//! This file is where an organisation enrols a person or a device.
+
+use super::state::{
+    KEY_INVALID, KEY_TAKEN, KEYS, KeyOwner, NOT_OF_THIS_ORGANISATION, PRINCIPALS, Principal, PrincipalKind,
+};
+use crate::{Ctx, Draft, Kind, Reject, Signer, Who};
+use arbitrary::Arbitrary;
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{List, Millis, PrincipalId, PublicKey, State};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Enrols a person or device with the signing organisation, which from then on answers for its traffic. Enrolling the
+/// same key again with a further organisation gives the person a second way to the ledger.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    BorshSerialize,
+    BorshDeserialize,
+    Arbitrary,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub struct Enrol {
+    /// What it is.
+    pub kind: PrincipalKind,
+    /// Its first public key. Its hash becomes the principal's id.
+    pub key: PublicKey,
+}
+
+/// What [`Enrol`] made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enrolled(pub PrincipalId);
+
+impl Enrol {
+    /// The id that the enrolled principal has.
+    #[must_use]
+    pub fn makes(&self) -> Enrolled {
+        Enrolled(self.key.principal())
+    }
+}
+
+impl Kind for Enrol {
+    const WHO: &'static [Who] = &[Who::Organisation];
+
+    fn apply(&self, ctx: &Ctx, draft: &mut Draft<'_>) -> Result<(), Reject> {
+        let Self { kind, key } = self;
+        if !key.is_admissible() {
+            return Err(KEY_INVALID);
+        }
+        let id = key.principal();
+        let org = ctx.signer.org().clone();
+        match KEYS.get(draft, key) {
+            None => {
+                let orgs = List::try_from(vec![org]).map_err(|_| NOT_OF_THIS_ORGANISATION)?;
+                let row = Principal { kind: kind.clone(), orgs, key: *key, fresh_until: Millis(0) };
+                KEYS.put(draft, key, &KeyOwner::Principal(id));
+                PRINCIPALS.put(draft, &id, &row);
+                Ok(())
+            }
+            Some(KeyOwner::Principal(owner)) if owner == id => {
+                let row = PRINCIPALS.get(draft, &id).ok_or(KEY_TAKEN)?;
+                let mut orgs = row.orgs.clone().into_vec();
+                if row.kind != *kind || orgs.contains(&org) {
+                    return Err(KEY_TAKEN);
+                }
+                orgs.push(org);
+                let orgs = orgs.try_into().map_err(|_| KEY_TAKEN)?;
+                PRINCIPALS.put(draft, &id, &Principal { orgs, ..row });
+                Ok(())
+            }
+            Some(_) => Err(KEY_TAKEN),
+        }
+    }
+}
+
+/// Whether `org` answers for the principal; rejects tell unknown from foreign.
+pub(super) fn of_organisation(
+    state: &dyn State,
+    id: &PrincipalId,
+    signer: &Signer,
+) -> Result<Principal, Reject> {
+    let row = PRINCIPALS.get(state, id).ok_or(super::PRINCIPAL_UNKNOWN)?;
+    if row.orgs.first() == Some(signer.org()) { Ok(row) } else { Err(NOT_OF_THIS_ORGANISATION) }
+}
