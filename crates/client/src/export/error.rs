@@ -16,16 +16,6 @@ pub enum ExportError {
     /// A record isn't a resource.
     #[error(transparent)]
     Collect(#[from] CollectError),
-    /// A record doesn't read.
-    #[error("record {at} of pack {pack} doesn't read: {reason}; the export would be incomplete")]
-    Damaged {
-        /// The pack.
-        pack: PackRoot,
-        /// The record's place in it.
-        at: u32,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// More than the format holds.
     #[error("the chart is larger than one export holds: {0}")]
     TooLarge(&'static str),

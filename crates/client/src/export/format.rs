@@ -8,6 +8,7 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use borsh::{BorshDeserialize, BorshSerialize};
 use envelope::{LeafProof, Opening};
+use fhir::Limits;
 use ledger::{Logged, charts, consent, execute::LOGS, receipt::LogHead};
 use primitives::{ChartId, List, NetworkId, State};
 
@@ -113,4 +114,9 @@ pub(super) fn question(state: &dyn State, chart: &ChartId, contents: &Contents) 
         packs: contents.packs.iter().map(|pack| charts::pack(state, &pack.root)).collect(),
         compartments: contents.compartments.keys().map(|id| charts::compartment(state, id)).collect(),
     }
+}
+
+/// What is read of an export: the proof may be long.
+pub(super) fn limits() -> Limits {
+    Limits { bytes_max: 1 << 30, resource_bytes_max: 1 << 30, ..Limits::default() }
 }

@@ -3,23 +3,20 @@
 
 use super::{
     ExportError, VerifyError,
-    format::{Answer, Here, PackProof, Proof, RecordProof, question},
+    format::{Answer, Here, PackProof, Proof, RecordProof, limits, question},
     verify::{Verified, verify},
 };
 use crate::{
     client::Client,
     contents::Contents,
     host::heavy,
-    open::{Ask, Found, OpenError, Visit, unseal},
+    open::{Ask, Damaged, Found, OpenError, Visit, unseal},
     proof::check_log,
     read::Line,
     wire::Proven,
 };
 use envelope::Manifest;
-use fhir::{
-    Limits,
-    collect::{self, Form},
-};
+use fhir::collect::{self, Form};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::{Logged, charts::Role};
 use primitives::{List, PackRoot};
@@ -34,6 +31,8 @@ pub struct Exported {
     pub file: Vec<u8>,
     /// What verifying it said.
     pub verified: Verified,
+    /// What was permitted and yet couldn't be read: it is accounted for in the file, but not in it.
+    pub damaged: Vec<Damaged>,
 }
 
 impl Client {
@@ -45,9 +44,7 @@ impl Client {
     pub async fn export(&self, ask: &Ask) -> Result<Exported, ExportError> {
         let visit = self.visit_all(ask).await?;
         let unsealed = unseal(self, &visit, true).await?;
-        if let Some(damaged) = unsealed.damaged.into_iter().next() {
-            return Err(ExportError::Damaged { pack: damaged.pack, at: damaged.at, reason: damaged.reason });
-        }
+        let damaged = unsealed.damaged;
         let (logged, contents, proven) = self.prove_chart(&visit).await?;
         let manifests = self.manifests(&visit, &contents).await?;
         let (network, chart) = (self.network, visit.chart);
@@ -67,7 +64,7 @@ impl Client {
             };
             let file = write(&found, &proof.to_binary())?;
             let verified = verify(&file, &genesis, None)?;
-            Ok(Exported { file, verified })
+            Ok(Exported { file, verified, damaged })
         })
         .await
     }
@@ -155,11 +152,6 @@ fn write(found: &[Found], proof: &[u8]) -> Result<Vec<u8>, ExportError> {
     });
     let proof = collect::Record { full_url: None, resource: proof };
     Ok(collect::collect(Form::Collection, records.chain([proof]), &limits())?)
-}
-
-/// What is read of an export: the proof may be long.
-pub(super) fn limits() -> Limits {
-    Limits { bytes_max: 1 << 30, resource_bytes_max: 1 << 30, ..Limits::default() }
 }
 
 impl Client {

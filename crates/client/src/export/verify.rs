@@ -3,9 +3,8 @@
 
 use super::{
     Checkpoint, CheckpointSaid, VerifyError,
-    format::{Answer, CONTENT_TYPE, CONTENT_TYPE_STEM, Here, Proof, RecordProof, question},
+    format::{Answer, CONTENT_TYPE, CONTENT_TYPE_STEM, Here, Proof, RecordProof, limits, question},
     lock::is_encrypted,
-    make::limits,
 };
 use crate::{
     audit::{Access, accesses},

@@ -1,6 +1,7 @@
 //! Importing: FHIR files in, sealed and final charts out. Everything is read and checked before anything is written.
 
 mod error;
+mod imported;
 mod patient;
 mod plan;
 mod run;
@@ -8,4 +9,5 @@ mod seal;
 mod write;
 
 pub use error::ImportError;
-pub use run::{ImportOptions, Imported, NoProgress, Progress};
+pub use imported::Imported;
+pub use run::{ImportOptions, NoProgress, Progress};

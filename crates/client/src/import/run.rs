@@ -1,7 +1,7 @@
 //! This file is where a plan is carried out: several charts at once, each from its creation to its last pack.
 
 use super::{
-    ImportError,
+    ImportError, Imported,
     plan::{Job, Plan},
     seal::{Batch, Item, batches},
     write::Target,
@@ -11,16 +11,14 @@ use crate::{
     client::Client,
     committee::Committee,
     host::{self, heavy},
-    keys::ProfileName,
     notes::{About, ChartNote},
 };
 use envelope::TagKey;
 use fhir::Limits;
 use futures::{StreamExt as _, stream};
 use ledger::charts::{self, Create};
-use primitives::{ChartId, PackRoot, PrincipalId, State};
+use primitives::{ChartId, PrincipalId, State};
 use rand_core::CryptoRng;
-use serde::Serialize;
 use std::{
     path::PathBuf,
     sync::{
@@ -43,34 +41,6 @@ impl Default for ImportOptions {
         let limits = Limits { resource_bytes_max: crate::record::RESOURCE_BYTES_MAX, ..Limits::default() };
         Self { charts_at_once: 6, limits }
     }
-}
-
-/// What an import did to one chart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Imported {
-    /// The chart.
-    pub chart: ChartId,
-    /// Resources written into it.
-    pub records: usize,
-    /// The last pack written.
-    pub pack: PackRoot,
-    /// Height of the block in which that became final.
-    pub height: u64,
-    /// All packs written, in order.
-    pub packs: Vec<PackRoot>,
-    /// Whether the chart is the organisation's directory.
-    pub directory: bool,
-    /// Whether the chart is new.
-    pub created: bool,
-    /// The patient's name, for the organisation that wrote it.
-    pub name: Option<String>,
-    /// The profile that was made for the patient, in a demonstration network.
-    #[serde(serialize_with = "profile_name")]
-    pub profile: Option<ProfileName>,
-}
-
-fn profile_name<S: serde::Serializer>(name: &Option<ProfileName>, serializer: S) -> Result<S::Ok, S::Error> {
-    name.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
 /// Hears how an import goes.

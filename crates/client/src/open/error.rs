@@ -41,22 +41,13 @@ pub enum OpenError {
         #[source]
         source: envelope::OpenError,
     },
-    /// Too few trustees gave true shares.
+    /// Nothing of what is permitted opens: too few trustees gave true shares.
     #[error("too few trustees released compartment {compartment}: {reasons}")]
     TooFewShares {
         /// The compartment.
         compartment: CompartmentId,
         /// What each trustee said.
         reasons: String,
-    },
-    /// What the trustees hold isn't the compartment's key: the writer dealt wrongly.
-    #[error("compartment {compartment} doesn't open: {source}")]
-    Key {
-        /// The compartment.
-        compartment: CompartmentId,
-        /// Why not.
-        #[source]
-        source: envelope::GatherError,
     },
     /// A record of another organisation isn't a resource.
     #[error(transparent)]

@@ -2,9 +2,11 @@
 
 mod ask;
 mod error;
+mod fetched;
 mod index;
 mod opened;
 mod release;
+mod timings;
 mod unseal;
 mod visit;
 mod words;
@@ -12,8 +14,9 @@ mod words;
 pub use ask::{Ask, Emergency};
 pub use error::OpenError;
 pub(crate) use opened::classes;
-pub use opened::{ClassSaid, NotShown, Opened, OpenedRecord, Timings, WhyNot};
+pub use opened::{ClassSaid, NotShown, Opened, OpenedRecord, WhyNot};
 pub use release::{Distrust, WhyDistrusted};
+pub use timings::Timings;
 pub use unseal::Damaged;
 pub(crate) use unseal::{Found, unseal};
 pub(crate) use visit::{Asked, Visit};

@@ -2,7 +2,7 @@
 //! told what isn't.
 
 use super::{
-    Ask, Damaged, Distrust, Found, OpenError, Visit,
+    Ask, Damaged, Distrust, Found, OpenError, Timings, Visit,
     release::withheld_in_words,
     unseal::{self, Unsealed},
     visit::Asked,
@@ -22,21 +22,8 @@ use ledger::{
     charts::{self, Role},
     consent::{Decision, Purpose},
 };
-use primitives::{ChartId, List, OrgId, PackRoot, Span, Tag, TxId};
+use primitives::{ChartId, List, OrgId, PackRoot, Tag, TxId};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How long each part of opening took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Timings {
-    /// From the request to its receipt, the audit record included.
-    pub consensus: Span,
-    /// Fetching packs.
-    pub fetch: Span,
-    /// Gathering and combining shares.
-    pub release: Span,
-    /// Decrypting.
-    pub decrypt: Span,
-}
 
 /// A class of the chart, and what was decided for it.
 #[derive(Clone, Debug, PartialEq)]

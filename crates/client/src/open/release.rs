@@ -1,7 +1,7 @@
 //! This file is where keys come from the trustees: their releases gathered, every share checked against what the
 //! compartment's id commits to, those who lie or withhold named, others asked.
 
-use super::{OpenError, visit::Fetched};
+use super::{OpenError, fetched::Fetched};
 use crate::{
     client::Client,
     committee::EPOCH,
@@ -41,10 +41,20 @@ pub enum WhyDistrusted {
 }
 
 /// Keys of the compartments that were released, and what else the trustees said.
+#[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) keys: Arc<BTreeMap<CompartmentId, OpenKey>>,
+    /// What the trustees withheld, and their reasons.
     pub(crate) withheld: BTreeMap<CompartmentId, BTreeSet<u16>>,
+    /// What doesn't open for another reason: the writer dealt wrongly, or too few shares are left.
+    pub(crate) broken: BTreeMap<CompartmentId, String>,
     pub(crate) distrust: Vec<Distrust>,
+}
+
+/// Compartments asked for together, and what the trustees answered at first.
+pub(super) struct FirstAnswers {
+    asked: wire::Release,
+    answers: Vec<TrusteeAnswer>,
 }
 
 /// What trustees answered, round by round.
@@ -80,60 +90,89 @@ impl Answers {
 }
 
 impl Client {
-    /// Gathers the keys of `wanted` for one access.
-    pub(super) async fn gather(
+    /// Asks the trustees for the keys of `wanted`.
+    pub(super) async fn ask_trustees(
         &self,
         access: TxId,
-        session: &Arc<SessionKey>,
+        session: &SessionKey,
         wanted: &[CompartmentId],
-        fetched: &Fetched,
-    ) -> Result<Keys, OpenError> {
-        let mut all_keys = BTreeMap::new();
-        let mut all = Keys { keys: Arc::default(), withheld: BTreeMap::new(), distrust: Vec::new() };
+    ) -> Result<Vec<FirstAnswers>, CallError> {
+        let mut all = Vec::new();
         for wanted in wanted.chunks(AT_ONCE) {
-            let bodies: Vec<CompartmentBody> = wanted.iter().filter_map(|id| fetched.body(id)).collect();
             let asked = wire::Release {
                 access,
                 session_key: session.public().as_bytes().to_vec(),
-                compartments: List::try_from(bodies.iter().map(CompartmentBody::id).collect::<Vec<_>>())
-                    .unwrap_or_default(),
+                compartments: List::try_from(wanted.to_vec()).unwrap_or_default(),
             };
-            if asked.compartments.is_empty() {
-                continue;
+            let answers = self.node.call::<GatherShares>(&asked).await?;
+            all.push(FirstAnswers { asked, answers });
+        }
+        Ok(all)
+    }
+
+    /// Makes keys of what the trustees answered, asking others where one lied.
+    pub(super) async fn gather(
+        &self,
+        session: &Arc<SessionKey>,
+        fetched: &Fetched,
+        first: Vec<FirstAnswers>,
+    ) -> Result<Keys, OpenError> {
+        let mut keys = Keys::default();
+        let mut opened = BTreeMap::new();
+        for FirstAnswers { asked, answers: first } in first {
+            let mut bodies: Vec<CompartmentBody> = Vec::new();
+            for id in asked.compartments.iter() {
+                match fetched.body(id) {
+                    Some(body) => bodies.push(body),
+                    None => {
+                        keys.broken.insert(*id, "no pack that can be read names it".to_owned());
+                    }
+                }
             }
             let mut answers = Answers::default();
-            answers.take(self.node.call::<GatherShares>(&asked).await?);
-            loop {
-                let opened = self.combine(access, session, bodies.clone(), answers.releases.clone()).await;
-                let (keys, missing, distrust) = opened?;
-                let missing: Vec<CompartmentId> =
-                    missing.into_iter().filter(|id| !is_withheld(&answers, id)).collect();
+            answers.take(first);
+            let combined = loop {
+                let combined =
+                    self.combine(asked.access, session, bodies.clone(), answers.releases.clone()).await;
                 // Shares are missing although nobody refuses them: a trustee lied, or answered for nothing.
-                if !missing.is_empty() && self.ask_more(&asked, &mut answers).await? {
+                let short = combined.missing.iter().any(|id| !self.is_withheld(&answers, id));
+                if short && self.ask_more(&asked, &mut answers).await? {
                     continue;
                 }
-                if let Some(compartment) = missing.first() {
-                    return Err(OpenError::TooFewShares {
-                        compartment: *compartment,
-                        reasons: reasons(&answers),
-                    });
+                break combined;
+            };
+            for id in combined.missing {
+                if !self.is_withheld(&answers, &id) {
+                    keys.broken.insert(id, reasons(&answers));
                 }
-                all_keys.extend(keys);
-                all.distrust.extend(distrust);
-                break;
             }
+            opened.extend(combined.keys);
+            keys.broken.extend(combined.broken);
+            keys.distrust.extend(combined.distrust);
             for (id, said) in answers.withheld {
-                if !all_keys.contains_key(&id) {
-                    all.withheld.entry(id).or_default().extend(said.into_values());
+                if !opened.contains_key(&id) && !keys.broken.contains_key(&id) {
+                    keys.withheld.entry(id).or_default().extend(said.into_values());
                 }
             }
         }
-        for distrust in &mut all.distrust {
+        // Where nothing at all opens, it isn't one bad writer.
+        if opened.is_empty()
+            && let Some((compartment, reasons)) = keys.broken.pop_first()
+        {
+            return Err(OpenError::TooFewShares { compartment, reasons });
+        }
+        for distrust in &mut keys.distrust {
             let place = usize::try_from(distrust.place).unwrap_or(usize::MAX);
             distrust.org = self.genesis.members.get(place).map(|member| member.org.clone());
         }
-        all.keys = Arc::new(all_keys);
-        Ok(all)
+        keys.keys = Arc::new(opened);
+        Ok(keys)
+    }
+
+    /// Whether honest trustees withhold it: more say so than may lie.
+    fn is_withheld(&self, answers: &Answers, id: &CompartmentId) -> bool {
+        let said = answers.withheld.get(id).map_or(0, BTreeMap::len);
+        said > self.genesis.members.len().saturating_sub(1) / 3
     }
 
     /// Asks the trustees that haven't answered yet. False if there are none left.
@@ -149,60 +188,53 @@ impl Client {
         }
     }
 
-    /// Combines what is there: keys, compartments that lack shares, and who lied.
+    /// Combines what is there.
     async fn combine(
         &self,
         access: TxId,
         session: &Arc<SessionKey>,
         bodies: Vec<CompartmentBody>,
         releases: Vec<(u32, envelope::Release)>,
-    ) -> Result<Combined, OpenError> {
+    ) -> Combined {
         let (mut rng, network, session) = (host::rng(&*self.host), self.network, Arc::clone(session));
         heavy(&*self.host, move || {
             let ids: Vec<CompartmentId> = bodies.iter().map(CompartmentBody::id).collect();
             let mut gathering =
                 Gathering::new(network, access, EPOCH, &session, bodies.into_iter().map(Wanted::new));
-            let mut distrust = Vec::new();
+            let mut combined = Combined::default();
             for (place, release) in releases {
                 let index = u16::try_from(place.saturating_add(1)).unwrap_or(u16::MAX);
-                let org = None;
+                let distrust = |why| Distrust { place, org: None, why };
                 match gathering.accept(&mut rng, index, &release) {
                     Ok(Gathered { fresh: _, false_shares }) => {
-                        distrust.extend(false_shares.into_iter().map(|lie| Distrust {
-                            place,
-                            org: org.clone(),
-                            why: WhyDistrusted::FalseShare(lie.compartment),
-                        }))
+                        let lies =
+                            false_shares.into_iter().map(|lie| WhyDistrusted::FalseShare(lie.compartment));
+                        combined.distrust.extend(lies.map(distrust));
                     }
-                    Err(error) => {
-                        distrust.push(Distrust {
-                            place,
-                            org,
-                            why: WhyDistrusted::Useless(error.to_string()),
-                        });
-                    }
+                    Err(error) => combined.distrust.push(distrust(WhyDistrusted::Useless(error.to_string()))),
                 }
             }
-            let missing = gathering.missing();
-            let mut keys = BTreeMap::new();
-            for id in ids.into_iter().filter(|id| !missing.contains(id)) {
-                let key =
-                    gathering.open_key(&id).map_err(|source| OpenError::Key { compartment: id, source })?;
-                keys.insert(id, key);
+            combined.missing = gathering.missing();
+            for id in ids.into_iter().filter(|id| !combined.missing.contains(id)) {
+                match gathering.open_key(&id) {
+                    Ok(key) => drop(combined.keys.insert(id, key)),
+                    Err(error) => drop(combined.broken.insert(id, error.to_string())),
+                }
             }
-            Ok((keys, missing, distrust))
+            combined
         })
         .await
     }
 }
 
-type Combined = (BTreeMap<CompartmentId, OpenKey>, Vec<CompartmentId>, Vec<Distrust>);
-
-/// Whether honest trustees withhold it: more than may lie say so, or all that were asked.
-fn is_withheld(answers: &Answers, id: &CompartmentId) -> bool {
-    let said = answers.withheld.get(id).map_or(0, BTreeMap::len);
-    let lying_max = answers.asked.len().saturating_sub(1) / 3;
-    said > lying_max
+/// What came of the shares so far.
+#[derive(Default)]
+struct Combined {
+    keys: BTreeMap<CompartmentId, OpenKey>,
+    /// Compartments that lack shares.
+    missing: Vec<CompartmentId>,
+    broken: BTreeMap<CompartmentId, String>,
+    distrust: Vec<Distrust>,
 }
 
 fn reasons(answers: &Answers) -> String {

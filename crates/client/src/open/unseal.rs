@@ -32,13 +32,13 @@ pub(crate) struct Found {
     pub(crate) opening: Option<Opening>,
 }
 
-/// A record that doesn't read although its key is there.
+/// A record that is permitted and yet can't be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     /// The pack.
     pub pack: PackRoot,
-    /// Its place in the pack.
-    pub at: u32,
+    /// Its place in the pack; none if it is all that the pack holds, or all of one compartment.
+    pub at: Option<u32>,
     /// What is wrong with it.
     pub reason: String,
 }
@@ -101,6 +101,14 @@ pub(crate) async fn unseal(client: &Client, visit: &Visit, prove: bool) -> Resul
         unsealed.damaged.extend(part.damaged);
         unsealed.other.extend(part.other);
         unsealed.tag_key = part.tag_key.or(unsealed.tag_key);
+    }
+    for (pack, reason) in &visit.fetched.lost {
+        unsealed.damaged.push(Damaged { pack: *pack, at: None, reason: reason.clone() });
+    }
+    for (id, reason) in &visit.keys.broken {
+        let pack = visit.contents.compartments.get(id).map(|kept| kept.pack).unwrap_or_default();
+        let reason = format!("compartment {id} doesn't open: {reason}");
+        unsealed.damaged.push(Damaged { pack, at: None, reason });
     }
     // A bundle may lie in several packs; it keeps the place of its first one.
     let mut first: BTreeMap<[u8; 16], usize> = BTreeMap::new();
@@ -178,6 +186,6 @@ impl Work {
     }
 
     fn damaged(&self, at: u32, reason: String) -> Damaged {
-        Damaged { pack: self.root, at, reason }
+        Damaged { pack: self.root, at: Some(at), reason }
     }
 }

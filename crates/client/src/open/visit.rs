@@ -1,7 +1,7 @@
 //! This file is where an access is made: asked for, decided and recorded on the ledger; then what it permits is fetched
 //! and its keys are gathered.
 
-use super::{Ask, Emergency, OpenError, Timings, release::Keys};
+use super::{Ask, Emergency, OpenError, Timings, fetched::Fetched, release::Keys};
 use crate::{
     actor::Actor,
     client::Client,
@@ -11,18 +11,15 @@ use crate::{
     wire::{Fetch, FetchPack, Final, PackParts},
 };
 use envelope::{Manifest, SessionKey};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use ledger::{
     Act, Event,
     access::{self, BreakGlass, Decided, Extent, Repeated, Request},
     charts::{CHART_UNKNOWN, Role},
     consent::Purpose,
 };
-use primitives::{ChartId, CompartmentBody, CompartmentId, Hash, OrgId, PackRoot, Span, Tag};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use primitives::{ChartId, CompartmentId, Hash, OrgId, PackRoot, Span, Tag};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Packs fetched at once.
 const FETCHES: usize = 4;
@@ -41,21 +38,6 @@ pub(crate) struct Asked {
     pub(crate) extent: Extent,
     pub(crate) emergency: Option<Emergency>,
     pub(crate) reason: Option<String>,
-}
-
-/// Packs as fetched, and the manifests in them.
-pub(crate) struct Fetched {
-    pub(crate) packs: BTreeMap<PackRoot, (Arc<Manifest>, Arc<PackParts>)>,
-}
-
-impl Fetched {
-    /// What the compartment's id commits to, from whichever pack names it.
-    pub(crate) fn body(&self, id: &CompartmentId) -> Option<CompartmentBody> {
-        self.packs.values().find_map(|(manifest, _)| {
-            let at = manifest.compartment_ids().iter().position(|found| found == id)?;
-            Some(manifest.compartments().get(at)?.compartment.body.clone())
-        })
-    }
 }
 
 /// One access, and all that it brought.
@@ -126,13 +108,14 @@ impl Client {
         let contents = Contents::of(&lines);
         let consensus = self.now().since(began);
 
-        let began = self.now();
         let wanted = wanted(&contents, &decided, roles);
-        let fetched = self.fetch(&contents, &wanted).await?;
-        let fetch = self.now().since(began);
-
         let began = self.now();
-        let keys = self.gather(done.tx, &session, &wanted, &fetched).await?;
+        let fetch = async {
+            let fetched = self.fetch(&contents, &wanted).await;
+            (fetched, self.now().since(began))
+        };
+        let ((fetched, fetch), first) = futures::join!(fetch, self.ask_trustees(done.tx, &session, &wanted));
+        let keys = self.gather(&session, &fetched, first?).await?;
         let release = self.now().since(began);
         let timings = Timings { consensus, fetch, release, decrypt: Span::default() };
         Ok(Visit { chart, done, decided, repeated, lines, contents, fetched, keys, timings })
@@ -191,21 +174,24 @@ impl Client {
         Ok(mine.max_by_key(|row| row.window).map(|row| (row.first, row.count)))
     }
 
-    /// Fetches the packs that wrote into what is wanted.
-    async fn fetch(&self, contents: &Contents, wanted: &[CompartmentId]) -> Result<Fetched, OpenError> {
+    /// Fetches the packs that wrote into what is wanted. One that can't be had or doesn't verify is told, and keeps nobody
+    /// from the others.
+    async fn fetch(&self, contents: &Contents, wanted: &[CompartmentId]) -> Fetched {
         let wanted: BTreeSet<&CompartmentId> = wanted.iter().collect();
-        let roots: Vec<PackRoot> = contents
-            .packs
-            .iter()
-            .filter(|pack| pack.compartments.iter().any(|id| wanted.contains(id)))
-            .map(|pack| pack.root)
-            .collect();
-        let packs = stream::iter(roots)
-            .map(|root| self.fetch_pack(root))
-            .buffer_unordered(FETCHES)
-            .try_collect()
-            .await?;
-        Ok(Fetched { packs })
+        let meant =
+            contents.packs.iter().filter(|pack| pack.compartments.iter().any(|id| wanted.contains(id)));
+        let roots: Vec<PackRoot> = meant.map(|pack| pack.root).collect();
+        let mut fetched = Fetched::default();
+        let mut packs = stream::iter(roots)
+            .map(|root| async move { (root, self.fetch_pack(root).await) })
+            .buffer_unordered(FETCHES);
+        while let Some((root, pack)) = packs.next().await {
+            match pack {
+                Ok((_, pack)) => drop(fetched.packs.insert(root, pack)),
+                Err(error) => drop(fetched.lost.insert(root, error.to_string())),
+            }
+        }
+        fetched
     }
 
     pub(crate) async fn fetch_pack(
