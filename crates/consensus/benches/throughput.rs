@@ -111,6 +111,9 @@ fn main() {
     let at = |q: f64| took.get((took.len() as f64 * q) as usize).map_or(0.0, |t| t.as_secs_f64() * 1e3);
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown").to_owned();
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.split(' ').skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+    println!("{:.2} s of processor time in {elapsed:.1} s", ticks as f64 / 100.0);
     println!(
         "{validators} validators, {TX_BYTES}-byte transactions: {:.0} tx/s, {:.1} blocks/s, submit to executed p50 {:.1} ms \
          p99 {:.1} ms, {n} submitted, {refused} refused; {peak}, all validators in one process",

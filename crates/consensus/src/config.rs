@@ -124,7 +124,7 @@ impl Config {
             listen,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
-            pool_bytes_max: 64 << 20,
+            pool_bytes_max: 32 << 20,
             threads: 2,
             cache_bytes: 8 << 20,
         }

@@ -58,6 +58,9 @@ pub enum StartError {
     /// The directory holds something that isn't the engine's.
     #[error("{} is not empty, and is no data directory", .0.display())]
     NotEmpty(PathBuf),
+    /// Another process runs on the directory.
+    #[error("another process runs on {}", .0.display())]
+    Running(PathBuf),
     /// The marker says that this key has voted, and the directory is gone.
     #[error(
         "{} is empty, but this validator's key has been used up to height {height}: without its journal it could vote \

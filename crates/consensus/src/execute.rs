@@ -10,7 +10,7 @@ use crate::{
 use commonware_actor::Feedback;
 use commonware_consensus::{
     Heightable as _, Reporter,
-    marshal::{Update, core::Mailbox, standard::Standard},
+    marshal::{Identifier, Update, core::Mailbox, standard::Standard},
     types::Height,
 };
 use commonware_cryptography::Digested;
@@ -24,6 +24,9 @@ pub(crate) type Archive = Mailbox<Scheme, Standard<Block>>;
 
 /// How many blocks share one call of the machine, and so one fsync.
 const BATCH_MAX: usize = 64;
+
+/// How many heights below the newest are searched for one that was certified directly.
+const HEAD_SEARCH_MAX: usize = 256;
 
 type Delivery = (Digested<Block>, Exact);
 
@@ -73,6 +76,7 @@ impl Executor {
 
     async fn execute(&mut self) -> Result<(), Fault> {
         self.replay().await?;
+        self.find_head().await;
         let mut end = self.shared.end.subscribe();
         loop {
             let first = tokio::select! {
@@ -132,6 +136,19 @@ impl Executor {
             tracing::info!(height = next - 1, "replayed from the block archive");
         }
         Ok(())
+    }
+
+    /// Finds what to tell the others: somebody may wait for it, and no new block may come without them.
+    async fn find_head(&self) {
+        let newest = self.archive.get_info(Identifier::Latest).await.map_or(0, |(height, _)| height.get());
+        for height in (1..=newest).rev().take(HEAD_SEARCH_MAX) {
+            let height = Height::new(height);
+            let Some(block) = self.archive.get_block(height).await else { return };
+            if let Some(finalization) = self.archive.get_finalization(height).await {
+                let certificate = Certificate::of(&finalization);
+                return self.shared.set_head(Head { header: block.inner().header, certificate });
+            }
+        }
     }
 
     async fn final_block(&self, block: &Digested<Block>) -> FinalBlock {

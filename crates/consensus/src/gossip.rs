@@ -67,9 +67,9 @@ pub(crate) async fn send(
             }
             () = rt.sleep_until(tell) => {
                 tell = rt.current() + duration(TOLD);
-                if let Some(head) = shared.head() {
-                    let _ = network.send(Recipients::All, message(HEAD, &primitives::encode(&head)), false);
-                }
+                // Without a head it still says that we are here.
+                let head = primitives::encode(&shared.head());
+                let _ = network.send(Recipients::All, message(HEAD, &head), false);
             }
         }
         let mut bytes: usize = batch.iter().map(|tx| TX_PREFIX + tx.len()).sum();
@@ -136,7 +136,7 @@ pub(crate) async fn receive<E: Spawner + Clock>(
             }
             Some(&HEAD) => {
                 shared.heard(key_of(&peer));
-                if let Ok(head) = primitives::decode(&message[1..]) {
+                if let Ok(Some(head)) = primitives::decode(&message[1..]) {
                     compare(&shared, &archive, &watch, &peer, &head).await;
                 }
             }

@@ -118,6 +118,12 @@ impl Handle {
         termination.unwrap_or(Termination::Stopped)
     }
 
+    /// How the validator ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Termination> {
+        self.shared.end.borrow().clone()
+    }
+
     /// Stops the validator and waits until all of its threads have ended and the machine is free. Blocks; says how it
     /// ended, which may have been earlier.
     pub fn stop(&self) -> Termination {

@@ -10,7 +10,7 @@ pub(crate) const TOLD: Span = Span(2_000);
 /// A validator that told nothing for this long counts as away.
 pub(crate) const HEARD: Span = Span(7_000);
 /// The longest head.
-pub(crate) const HEAD_BYTES_MAX: usize = HEADER_BYTES + 4 + certificate::CERTIFICATE_BYTES_MAX;
+pub(crate) const HEAD_BYTES_MAX: usize = 1 + HEADER_BYTES + 4 + certificate::CERTIFICATE_BYTES_MAX;
 
 /// A header with the certificate over it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

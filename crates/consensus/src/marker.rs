@@ -5,7 +5,7 @@ use crate::{Fault, StartError};
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Millis, NetworkId, PublicKey, Span};
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -14,6 +14,8 @@ use std::{
 const FORMAT: u16 = 1;
 /// The file in the data directory that says whose it is.
 const IDENTITY: &str = "identity";
+/// The file in the data directory that the running process holds.
+const LOCK: &str = "lock";
 /// The marker follows the chain in steps of at least this.
 const STEP: Span = Span(1_000);
 
@@ -32,6 +34,22 @@ pub(crate) struct Marker {
     identity: Identity,
     height: u64,
     written: Millis,
+}
+
+/// Keeps a data directory for one process, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "the lock lives as long as the file is open")] File);
+
+/// Takes the data directory for this process: two that run on copies of one key would vote twice.
+pub(crate) fn lock(dir: &Path) -> Result<Lock, StartError> {
+    let path = dir.join(LOCK);
+    let io = |source| StartError::Io { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => Err(StartError::Running(dir.to_owned())),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
 }
 
 /// Holds marker and directory against each other; makes both if both are new.
@@ -149,6 +167,10 @@ mod tests {
         marker.note(9, Millis(5_100)).unwrap();
         let marker = open(network, 1).unwrap();
         assert_eq!(marker.height, 7);
+        let held = lock(&dir).unwrap();
+        assert!(matches!(lock(&dir), Err(StartError::Running(_))));
+        drop(held);
+        lock(&dir).unwrap();
         marker.check(7).unwrap();
         assert!(matches!(marker.check(6), Err(StartError::DataRestored { height: 7, archived: 6 })));
         assert!(matches!(open(other, 1), Err(StartError::OtherNetwork { .. })));

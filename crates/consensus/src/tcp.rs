@@ -40,6 +40,8 @@ pub fn start(config: Config, machine: Arc<dyn Machine>) -> Result<Handle, StartE
     drop(listener.map_err(|source| StartError::Listen { address: config.listen, source })?);
     let marker = marker::open(&config.dir, &config.marker, config.network, config.secret.public())?;
 
+    let lock = marker::lock(&config.dir)?;
+
     let pool = Pool::new(config.pool_bytes_max, config.limits.tx_bytes_max);
     let (shared, outbox) = Shared::new(machine, pool, Box::new(|| millis(SystemTime::now())));
     let (ready, started) = oneshot::channel();
@@ -54,11 +56,14 @@ pub fn start(config: Config, machine: Arc<dyn Machine>) -> Result<Handle, StartE
             runtime::Runner::new(settings)
                 .start(|rt| validator(rt, config, running.clone(), outbox, marker, ready));
         }));
-        if ended.is_err() {
-            running.finish(Termination::Fault(Fault("the engine panicked: see the log".into())));
+        if let Err(panic) = ended {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("see the log");
+            running.finish(Termination::Fault(Fault(format!("the engine panicked: {words}"))));
         }
         // Ended without a word is ended wrongly.
         running.finish(Termination::Fault(Fault("the engine ended by itself".into())));
+        drop(lock);
     });
     let thread = thread.map_err(|error| Fault(format!("no thread for the engine: {error}")))?;
     let failed = |shared: &Shared| match shared.end.borrow().clone() {

@@ -1,7 +1,7 @@
 //! This file is where validators run over TCP in this process: agreement, stopping, starting, refusing.
 
 use crate::{
-    ledger::{Ledger, agree, check, tx},
+    ledger::{Ledger, agree, check, continues, entries, tx},
     network::{Validator, addresses, config, ledger_path, network_id, secret, wait_for},
 };
 use bytes::Bytes;
@@ -171,4 +171,33 @@ fn starting_is_refused_in_words() {
     std::fs::create_dir(&dir).unwrap();
     std::fs::copy(dir.with_extension("away").join("identity"), dir.join("identity")).unwrap();
     assert!(matches!(start(config(temp.path(), 0, &taken)), StartError::DataRestored { .. }));
+}
+
+#[test]
+fn a_failing_disk_is_a_fault_and_what_was_missed_is_replayed() {
+    let temp = tempfile::tempdir().unwrap();
+    let addresses = addresses(1);
+    let path = ledger_path(temp.path(), 0);
+    let mut ledger = Ledger::open(&path);
+    ledger.failing_from = Some(3);
+    let one = consensus::start(config(temp.path(), 0, &addresses), Arc::new(ledger)).unwrap();
+    one.submit(tx(1, "a")).unwrap();
+    assert_eq!(block_on(one.terminated()), Termination::Fault(Fault("the disk is full".into())));
+    assert!(!block_on(one.executed(3)));
+    assert!(matches!(one.stop(), Termination::Fault(_)));
+    drop(one);
+    assert_eq!(entries(&path).len(), 2);
+
+    let one = Validator::start(temp.path(), 0, &addresses).unwrap();
+    wait_for("five more blocks", || one.height() >= 8);
+    one.handle.stop();
+    let before = one.entries();
+    drop(one);
+    // The state loses what the engine has counted as done: it is replayed from the archive, not skipped.
+    std::fs::write(&path, b"").unwrap();
+    let one = Validator::start(temp.path(), 0, &addresses).unwrap();
+    wait_for("the replay", || one.entries().len() >= before.len());
+    continues(&one.entries(), &before);
+    let taken = consensus::start(config(temp.path(), 0, &self::addresses(1)), one.ledger.clone());
+    assert!(matches!(taken.map(|_| ()), Err(StartError::NotAMember(_) | StartError::Running(_))));
 }

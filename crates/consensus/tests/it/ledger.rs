@@ -35,6 +35,10 @@ pub(crate) struct Ledger {
     inner: Mutex<Inner>,
     /// Given to the machine of a validator whose execution goes wrong from here on.
     pub(crate) wrong_from: Option<u64>,
+    /// The disk fails from this height on.
+    pub(crate) failing_from: Option<u64>,
+    /// Lets in what all others refuse.
+    pub(crate) rude: bool,
 }
 
 fn genesis_root() -> StateRoot {
@@ -59,7 +63,12 @@ impl Ledger {
         let file = OpenOptions::new().create(true).append(true).open(path).unwrap();
         file.set_len(good.len() as u64).unwrap();
         let seen = entries.iter().flat_map(|entry| entry.txs.iter().cloned()).collect();
-        Self { inner: Mutex::new(Inner { file, entries, seen }), wrong_from: None }
+        Self {
+            inner: Mutex::new(Inner { file, entries, seen }),
+            wrong_from: None,
+            failing_from: None,
+            rude: false,
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -105,12 +114,22 @@ pub(crate) fn check(entries: &[Entry]) -> BTreeMap<Vec<u8>, u64> {
     seen
 }
 
+/// Checks that `after` begins as `before`, as far as both go. A replay may have other certificates at hand.
+pub(crate) fn continues(after: &[Entry], before: &[Entry]) {
+    agree(&[after.to_vec(), before.to_vec()]);
+}
+
 /// Checks that the ledgers agree as far as they go.
 pub(crate) fn agree(ledgers: &[Vec<Entry>]) {
     let longest = ledgers.iter().max_by_key(|entries| entries.len()).unwrap();
     for entries in ledgers {
         for (one, other) in entries.iter().zip(longest) {
-            assert_eq!((one.block, one.root), (other.block, other.root), "fork at height {}", one.height);
+            assert_eq!(
+                (one.block, one.root, &one.txs),
+                (other.block, other.root, &other.txs),
+                "fork at height {}",
+                one.height
+            );
         }
     }
 }
@@ -120,7 +139,7 @@ impl Machine for Ledger {
         let [lane, urgent, rest @ ..] = tx else {
             return Err(Refused { code: 1, message: "too short".into() });
         };
-        if rest.ends_with(b"!") {
+        if rest.ends_with(b"!") && !self.rude {
             return Err(Refused { code: 2, message: "not in this tone".into() });
         }
         if self.inner().seen.contains(tx) {
@@ -135,7 +154,7 @@ impl Machine for Ledger {
     }
 
     fn body_ok(&self, txs: &[Bytes]) -> bool {
-        txs.iter().all(|tx| tx.len() >= 2 && !tx.ends_with(b"!"))
+        txs.iter().all(|tx| tx.len() >= 2 && (self.rude || !tx.ends_with(b"!")))
     }
 
     fn executed(&self) -> Executed {
@@ -160,6 +179,9 @@ impl Machine for Ledger {
         let mut inner = self.inner();
         let mut bytes = Vec::new();
         for FinalBlock { header, txs, certificate } in blocks {
+            if self.failing_from.is_some_and(|from| header.height >= from) {
+                return Err(Fault("the disk is full".into()));
+            }
             let wrong = self.wrong_from.is_some_and(|from| header.height >= from);
             let salt = if wrong { &b"wrong"[..] } else { b"right" };
             root = StateRoot(hash(domain::GOLDEN, &[&root.0.0, &header.hash().0.0, salt]));

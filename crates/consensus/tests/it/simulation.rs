@@ -14,6 +14,13 @@ use std::{
 
 const TXS: usize = 60;
 
+/// So many seeds, or as many as `HORKOS_SIM_SEEDS` says, from `HORKOS_SIM_SEED` on.
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("HORKOS_SIM_SEED").unwrap_or(1);
+    first..first + number("HORKOS_SIM_SEEDS").unwrap_or(usual)
+}
+
 fn path(root: &Path, index: usize) -> PathBuf {
     root.join(format!("ledger-{index}"))
 }
@@ -47,7 +54,7 @@ fn storm(root: &Path, plan: &Plan) -> (Outcome, Vec<Vec<Entry>>) {
         for (index, fault) in world.faults.iter().enumerate() {
             assert_eq!(*fault, None, "seed {}: validator {index} stopped itself", plan.seed);
         }
-        if sent < TXS && rng.random_range(0..4) == 0 {
+        if sent < TXS && rng.random_range(0..16) == 0 {
             let up: Vec<usize> = honest.iter().copied().filter(|index| Some(*index) != down).collect();
             actions.push(Action::Submit(up[sent % up.len()], all().nth(sent).unwrap_or_default()));
             sent += 1;
@@ -55,7 +62,7 @@ fn storm(root: &Path, plan: &Plan) -> (Outcome, Vec<Vec<Entry>>) {
         let trouble = rng.random_range(0..60) == 0;
         match down {
             // No more than f at a time are away: with a liar that is nobody else.
-            None if trouble && troubles < 4 && sent < TXS && plan.liar.is_none() => {
+            None if trouble && troubles < 8 && sent < TXS && plan.liar.is_none() => {
                 let index = honest[rng.random_range(0..honest.len())];
                 actions.push(Action::Crash(index));
                 (down, troubles) = (Some(index), troubles + 1);
@@ -103,7 +110,7 @@ fn storm(root: &Path, plan: &Plan) -> (Outcome, Vec<Vec<Entry>>) {
 
 #[test]
 fn storms_lose_nothing_and_fork_nothing() {
-    for seed in 1..=4 {
+    for seed in seeds(4) {
         let temp = tempfile::tempdir().unwrap();
         let mut plan = plan(seed);
         plan.link = Link { latency: Span(30), jitter: Span(15), lost_permille: 20 };
@@ -114,7 +121,7 @@ fn storms_lose_nothing_and_fork_nothing() {
 
 #[test]
 fn a_liar_changes_nothing() {
-    for seed in 1..=3 {
+    for seed in seeds(3) {
         let temp = tempfile::tempdir().unwrap();
         let mut plan = plan(seed);
         plan.liar = Some(seed as usize % 4);
@@ -133,4 +140,32 @@ fn a_seed_replays_everything() {
     let first = once(9);
     assert_eq!(first, once(9));
     assert_ne!(first.0.trace, once(10).0.trace);
+}
+
+#[test]
+fn a_body_that_others_refuse_is_never_final() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut machines = machines(temp.path(), 4);
+    let rude = path(temp.path(), 3);
+    machines[3] = Box::new(move || {
+        let mut ledger = Ledger::open(&rude);
+        ledger.rude = true;
+        Arc::new(ledger)
+    });
+    let mut ticks = 0;
+    let mut director = |_: &World| {
+        ticks += 1;
+        let have = |index| check(&entries(&path(temp.path(), index))).len();
+        match ticks {
+            1 => vec![Action::Submit(3, tx(1, "rude!"))],
+            2..=400 if ticks % 20 == 0 => vec![Action::Submit(ticks % 3, tx(1, &format!("{ticks}")))],
+            _ if (0..3).all(|index| have(index) == 20) => vec![Action::Finish],
+            _ => vec![],
+        }
+    };
+    let outcome = run(&plan(5), machines, &mut director).unwrap();
+    assert!(outcome.finished);
+    for index in 0..4 {
+        assert!(!check(&entries(&path(temp.path(), index))).contains_key(&tx(1, "rude!")[..]));
+    }
 }
