@@ -5,7 +5,9 @@ use crate::{cache::Verified, waiters::Waiters};
 use bytes::Bytes;
 use client::wire::Final;
 use consensus::{Fault as EngineFault, FinalBlock, Machine, Refused, Ticket};
-use ledger::{BlockInput, BlockOutput, Genesis, HEAD, Outcome, Signed, TX_BYTES_MAX};
+use ledger::{BlockInput, BlockOutput, HEAD, Outcome, Signed, TX_BYTES_MAX,
+    governance::{self, Genesis, GenesisError},
+};
 use primitives::{
     Executed, Hash, Header, Millis, NetworkId, OrgId, State, StateRoot, TxId, domain, encode, hash,
 };
@@ -59,7 +61,7 @@ pub struct Counts {
 pub enum FoundError {
     /// The genesis file.
     #[error(transparent)]
-    Genesis(#[from] ledger::GenesisError),
+    Genesis(#[from] GenesisError),
     /// The store.
     #[error(transparent)]
     Store(#[from] Fault),
@@ -79,7 +81,7 @@ impl Executor {
         genesis.check()?;
         let mut view = store.view()?;
         if view.height().is_none() {
-            let writes = ledger::found(&view, genesis)?;
+            let writes = governance::found(&view, genesis)?;
             let mut batch = store.batch()?;
             let commit = BlockCommit {
                 header: first,

@@ -259,9 +259,9 @@ pub fn touched(state: &dyn State, target: &Target, commits: &[charts::Committed]
     match target {
         Target::Records { pack, .. } => Touched { packs: vec![*pack], shares: false },
         Target::Chart => Touched { packs: commits.iter().map(|commit| commit.pack).collect(), shares: true },
-        Target::Class { tag, writer } => {
+        Target::Class { tag, org } => {
             let wanted = |row: &charts::Compartment| {
-                row.tag == *tag && row.writer == *writer && matches!(row.role, Role::Records)
+                row.tag == *tag && row.writer == *org && matches!(row.role, Role::Records)
             };
             let packs = commits.iter().filter(|commit| holds(commit, &wanted)).map(|commit| commit.pack);
             Touched { packs: packs.collect(), shares: true }

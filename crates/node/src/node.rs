@@ -16,7 +16,7 @@ use crate::{
 use client::keys::{KeyFileError, load_box, load_signing};
 use consensus::{Limits, Member, Termination};
 use envelope::OpenKey;
-use ledger::{Genesis, TX_BYTES_MAX};
+use ledger::{TX_BYTES_MAX, governance::Genesis};
 use primitives::{OrgId, SecretKey, Span};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -6,7 +6,7 @@ use client::{
     rpc::{CallError, Http, Node},
     wire::Method,
 };
-use ledger::{Genesis, GenesisMember};
+use ledger::governance::{Genesis, GenesisMember};
 use primitives::{OrgId, Span};
 use std::sync::Arc;
 

@@ -83,7 +83,7 @@ pub enum ReleaseError {
 /// On what a trustee relies when it releases.
 pub struct Relied<'a> {
     /// Its newest final state.
-    pub state: &'a dyn State,
+    pub state: &'a (dyn State + Sync),
     /// The header of that state's block.
     pub header: BlockHash,
     /// Its wall clock, which may only refuse.
@@ -107,7 +107,7 @@ impl Trustee {
     /// [`AcceptError`].
     pub async fn accept(
         &self,
-        state: &dyn State,
+        state: &(dyn State + Sync),
         dealing: &Dealing,
         sealed: &[u8],
         keep_until: Millis,
@@ -155,10 +155,12 @@ impl Trustee {
     ) -> Result<Handover, ReleaseError> {
         let session = SealKey::try_from(session).map_err(|_| ReleaseError::SessionKey)?;
         let session_hash = envelope::session_hash(&session);
+        // Block time and wall clock may only refuse: the later of the two counts.
+        let now = ledger::HEAD.or_default(relied.state).time.max(relied.now);
         let mut withheld = Vec::new();
         let mut by_dealing: BTreeMap<Hash, Vec<CompartmentId>> = BTreeMap::new();
         for id in wanted {
-            match access::releasable(relied.state, &access, id, &session_hash, relied.now) {
+            match access::releasable(relied.state, &access, id, &session_hash, now) {
                 Ok(()) => {
                     let dealing =
                         charts::compartment(relied.state, id).map(|row| row.dealing).unwrap_or_default();
@@ -203,7 +205,7 @@ impl Trustee {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn erase(&self, state: &dyn State) -> Result<usize, VaultError> {
+    pub async fn erase(&self, state: &(dyn State + Sync)) -> Result<usize, VaultError> {
         self.retain(|_, id| !charts::compartment(state, id).is_some_and(|row| charts::is_erased(state, &row)))
             .await
     }
@@ -212,7 +214,7 @@ impl Trustee {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn drop_uncommitted(&self, state: &dyn State, final_time: Millis) -> Result<usize, VaultError> {
+    pub async fn drop_uncommitted(&self, state: &(dyn State + Sync), final_time: Millis) -> Result<usize, VaultError> {
         self.retain(|kept, _| kept.keep_until >= final_time || charts::pack(state, &kept.pack).is_some())
             .await
     }

@@ -48,6 +48,9 @@ pub enum Withheld {
     /// The reader no longer is, or acts for, the owner.
     #[error("the reader no longer acts for the owner")]
     NotOwner = 12,
+    /// This trustee was never dealt the share, or has lost it.
+    #[error("this trustee does not hold the share; another may")]
+    NotHeld = 13,
 }
 
 impl Withheld {

@@ -7,5 +7,5 @@ mod office;
 mod packs;
 mod server;
 
-pub use door::{Caller, Door};
+pub use door::Door;
 pub use server::{Desk, ServeError, Served, serve};
