@@ -1,8 +1,12 @@
 //! This file is where starting and ending go wrong, in words.
 
-use crate::Fault;
 use primitives::{NetworkId, PublicKey};
 use std::{io, net::SocketAddr, path::PathBuf};
+
+/// Our disk or our bug: the validator stops, loudly, before it writes more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Fault(pub String);
 
 /// Why a validator doesn't start.
 #[derive(Debug, thiserror::Error)]

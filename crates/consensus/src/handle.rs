@@ -1,7 +1,7 @@
 //! This file is where a running validator is spoken to.
 
 use crate::{
-    Certificate, FinalBlock, Refused, Termination,
+    Certificate, FinalBlock, Refused, Status, Termination,
     block::Block,
     execute::Archive,
     shared::{Shared, until},
@@ -22,23 +22,6 @@ pub struct Handle {
     shared: Arc<Shared>,
     archive: Archive,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Where a validator stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Status {
-    /// Newest height that is final and executed here.
-    pub executed: u64,
-    /// Newest height that is known to be final.
-    pub tip: u64,
-    /// View in which that was proposed.
-    pub view: u64,
-    /// Transactions that wait.
-    pub pool: usize,
-    /// Their bytes.
-    pub pool_bytes: usize,
-    /// Other validators heard of within the last seconds.
-    pub peers: usize,
 }
 
 /// Headers from one height up to one that was certified directly, each the parent of the next.

@@ -28,8 +28,9 @@ mod tcp;
 
 pub use certificate::{Certificate, CertificateError};
 pub use config::{COMMITTEE_MAX, Config, Limits, Member, Timeouts, check_committee, genesis};
-pub use error::{StartError, Termination};
-pub use handle::{Chain, Handle, Status};
-pub use machine::{Fault, FinalBlock, Machine, Refused, Ticket};
+pub use error::{Fault, StartError, Termination};
+pub use handle::{Chain, Handle};
+pub use machine::{FinalBlock, Machine, Refused, Ticket};
+pub use shared::Status;
 #[cfg(not(test))]
 pub use tcp::start;

@@ -1,6 +1,6 @@
 //! This file is where the engine meets what it orders for: the trait of the state machine and what passes through it.
 
-use crate::Certificate;
+use crate::{Certificate, Fault};
 use bytes::Bytes;
 use primitives::{Executed, Hash, Header, Millis, StateRoot, TxId};
 
@@ -73,11 +73,6 @@ impl Refused {
         Self { code, message: message.into() }
     }
 }
-
-/// Our disk or our bug: the validator stops, loudly, before it writes more.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Fault(pub String);
 
 /// A block that won't change any more.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! This file is where the tasks of one validator meet: pool, progress, and how it ends.
 
 use crate::{
-    Fault, Machine, Refused, Status, Termination,
+    Fault, Machine, Refused, Termination,
     block::Block,
     head::{HEARD, Head},
     pool::{Pool, fingerprint},
@@ -30,6 +30,23 @@ pub(crate) struct Progress {
     pub tip: u64,
     /// View in which that was proposed.
     pub view: u64,
+}
+
+/// Where a validator stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Newest height that is final and executed here.
+    pub executed: u64,
+    /// Newest height that is known to be final.
+    pub tip: u64,
+    /// View in which that was proposed.
+    pub view: u64,
+    /// Transactions that wait.
+    pub pool: usize,
+    /// Their bytes.
+    pub pool_bytes: usize,
+    /// Other validators heard of within the last seconds.
+    pub peers: usize,
 }
 
 type Recent = VecDeque<(BlockHash, Arc<[Hash]>)>;
