@@ -33,7 +33,7 @@ impl From<OpenError> for Failure {
             OpenError::NoIndex => with(Exit::Denied, &error),
             OpenError::NotTold(_) => with(Exit::Open, &error),
             OpenError::TooFewShares { .. } => with(Exit::Unreachable, &error),
-            OpenError::Pack { .. } | OpenError::Key { .. } | OpenError::Collect(_) => with(Exit::Unverified, &error),
+            OpenError::Pack { .. } | OpenError::Collect(_) => with(Exit::Unverified, &error),
             OpenError::Words(_) => with(Exit::Fault, &error),
         }
     }
@@ -117,7 +117,7 @@ impl From<ExportError> for Failure {
             ExportError::Proof(error) => error.into(),
             ExportError::Verify(error) => Self::from(error).at("the export doesn't verify, so nothing was written"),
             ExportError::TooLarge(_) => with(Exit::Input, &error),
-            ExportError::Collect(_) | ExportError::Damaged { .. } => with(Exit::Unverified, &error),
+            ExportError::Collect(_) => with(Exit::Unverified, &error),
         }
     }
 }

@@ -11,6 +11,7 @@ use primitives::{ChartId, List, Millis, State};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 /// Most rounds of fetching for one question.
@@ -56,6 +57,15 @@ pub(crate) struct Fetched {
     asked: RefCell<BTreeSet<Vec<u8>>>,
 }
 
+/// Why a question has no answer yet.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// These rows are needed, too.
+    Missing(Vec<Vec<u8>>),
+    /// A row isn't what the ledger would have stored.
+    Malformed,
+}
+
 impl State for Fetched {
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         self.asked.borrow_mut().insert(key.to_vec());
@@ -74,13 +84,14 @@ impl Fetched {
         Self { rows: rows.into_iter().collect(), ..Self::default() }
     }
 
-    /// Answers the question, or says which rows it lacks.
-    pub(crate) fn ask<T>(&self, question: impl Fn(&dyn State) -> T) -> Result<T, Vec<Vec<u8>>> {
+    /// Answers the question, or says why not.
+    pub(crate) fn ask<T>(&self, question: impl Fn(&dyn State) -> T) -> Result<T, Unanswered> {
         self.missed.borrow_mut().clear();
         self.asked.borrow_mut().clear();
-        let answer = question(self);
+        // To a node, a row that doesn't decode is a fault of its own disk, and stops it. Here it is only somebody's answer.
+        let answer = catch_unwind(AssertUnwindSafe(|| question(self))).map_err(|_| Unanswered::Malformed)?;
         let missed = std::mem::take(&mut *self.missed.borrow_mut());
-        if missed.is_empty() { Ok(answer) } else { Err(missed.into_iter().collect()) }
+        if missed.is_empty() { Ok(answer) } else { Err(Unanswered::Missing(missed.into_iter().collect())) }
     }
 
     /// The keys that the last question asked for, sorted.
@@ -117,7 +128,8 @@ impl Client {
         for _ in 0..ROUNDS_MAX {
             let missing = match fetched.ask(&question) {
                 Ok(answer) => return Ok((answer, as_of)),
-                Err(missing) => missing,
+                Err(Unanswered::Missing(missing)) => missing,
+                Err(Unanswered::Malformed) => return Err(self.malformed("rows", "a row is malformed")),
             };
             for keys in missing.chunks(ROWS_MAX) {
                 let Rows { height, time, rows } = self.node.call::<ReadRows>(&read(keys, min_height)).await?;
@@ -144,12 +156,8 @@ impl Client {
             if after.as_ref().is_some_and(|after| last <= after) {
                 return Err(self.malformed("scan", "rows come back out of order"));
             }
-            let is_full = rows.len() >= ROWS_MAX;
             after = Some(last.clone());
             all.extend(rows.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))));
-            if !is_full {
-                return Ok(all);
-            }
         }
     }
 

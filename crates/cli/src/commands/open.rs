@@ -169,7 +169,8 @@ pub(crate) fn tell(opened: &Opened, ctx: &Context) {
         ctx.out.say(format_args!("{} records were erased.", opened.erased));
     }
     for damaged in &opened.damaged {
-        ctx.out.say(format_args!("record {} of pack {} is damaged: {}", damaged.at, short(damaged.pack), damaged.reason));
+        let what = damaged.at.map_or_else(|| "a compartment".to_owned(), |at| format!("record {at}"));
+        ctx.out.say(format_args!("{what} of pack {} is damaged: {}", short(damaged.pack), damaged.reason));
     }
     for distrust in &opened.distrust {
         let org = distrust.org.as_ref().map_or_else(|| format!("trustee {}", distrust.place), ToString::to_string);

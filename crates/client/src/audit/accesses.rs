@@ -118,7 +118,7 @@ impl Client {
     /// # Errors
     /// [`AuditError`].
     pub async fn audit(&self, chart: ChartId) -> Result<Audit, AuditError> {
-        let log = self.prove_log(chart, 0).await?;
+        let log = self.prove_log(chart).await?;
         if log.lines.is_empty() {
             return Err(AuditError::Unknown(chart));
         }

@@ -192,7 +192,8 @@ impl Client {
         };
         let ask =
             |state: &dyn primitives::State| (LOGS.get(state, &chart).unwrap_or_default(), question(state));
-        let ((head, rows), as_of) = self.prove(0, ask).await?;
+        let newest = lines.last().map_or(0, |line| line.logged.height);
+        let ((head, rows), as_of) = self.prove(newest, ask).await?;
         let rows = rows.ok_or(AuditError::Unknown(chart))?;
         let up_to = usize::try_from(head.count).unwrap_or(usize::MAX).min(lines.len());
         check_log(chart, head, lines[..up_to].iter().map(|line| &line.logged))?;

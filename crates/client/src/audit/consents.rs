@@ -99,7 +99,7 @@ impl Client {
     /// # Errors
     /// [`ProofError`].
     pub async fn consents(&self, chart: ChartId) -> Result<(Vec<Consent>, AsOf), ProofError> {
-        let log = self.prove_log(chart, 0).await?;
+        let log = self.prove_log(chart).await?;
         let names = self
             .chart_note(&chart)
             .await

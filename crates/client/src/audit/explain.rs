@@ -57,7 +57,7 @@ impl Client {
     /// [`ExplainError`].
     pub async fn explain(&self, id: TxId) -> Result<Explanation, ExplainError> {
         let (chart, id) = self.chart_of(id).await?.ok_or(ExplainError::Unknown(id))?;
-        let log = self.prove_log(chart, 0).await?;
+        let log = self.prove_log(chart).await?;
         let names = self
             .chart_note(&chart)
             .await

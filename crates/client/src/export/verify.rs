@@ -134,12 +134,16 @@ fn answer(
     contents: &Contents,
     genesis: &Genesis,
 ) -> Result<(Answer, AsOf, (u64, BlockHash)), VerifyError> {
+    // Proven first, read then: what isn't the ledger's own may be anything.
+    let keys: Vec<Vec<u8>> = proof.rows.iter().map(|row| row.key.clone()).collect();
+    let (anchored, as_of) = check_rows(&proof.proven(), &keys, genesis)?;
     let held = Fetched::from_rows(proof.rows.iter().map(|row| (row.key.clone(), row.value.clone())));
     let answer = held
         .ask(|state| question(state, &proof.chart, contents))
         .map_err(|_| VerifyError::Malformed("rows of the state are missing"))?;
-    let asked: BTreeSet<Vec<u8>> = held.asked().into_iter().collect();
-    let (anchored, as_of) = check_rows(&proof.proven(), &in_order(&asked), genesis)?;
+    if in_order(&held.asked().into_iter().collect()) != keys {
+        return Err(VerifyError::Malformed("it has other rows of the state than an export has"));
+    }
     let certified = anchored.certified;
     Ok((answer, as_of, (certified.height, certified.hash())))
 }

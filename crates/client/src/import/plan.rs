@@ -417,7 +417,7 @@ mod tests {
         check(r#"{"resourceType":"Bundle"}"#, "no `type`");
         check(r#"{"resourceType":"Bundle","type":"collection"}"#, "no resource");
         check(r#"{"resourceType":"Patient","id":"a","id":"b"}"#, "stands twice");
-        check(r#"{"resourceType":"Patient","fhirVersion":"5.0.0"}"#, "");
+        check(r#"{"resourceType":"StructureDefinition","fhirVersion":"5.0.0"}"#, "only R4");
     }
 
     #[test]

@@ -52,14 +52,19 @@ pub fn check_log<'a>(
 }
 
 impl Client {
-    /// The chart's log with the proof that nothing is left out up to the block named.
+    /// The chart's log with the proof that nothing is left out up to the block named. That block is no older than the
+    /// newest line that the node has.
     ///
     /// # Errors
     /// [`ProofError`].
-    pub async fn prove_log(&self, chart: ChartId, min_height: u64) -> Result<ProvenLog, ProofError> {
-        let (head, as_of) = self.prove(min_height, |state| LOGS.get(state, &chart)).await?;
+    pub async fn prove_log(&self, chart: ChartId) -> Result<ProvenLog, ProofError> {
+        let mut logged: Vec<Logged> = self.log(chart, 0).await?.into_iter().map(|line| line.logged).collect();
+        let newest = logged.last().map_or(0, |line| line.height);
+        let (head, as_of) = self.prove(newest, |state| LOGS.get(state, &chart)).await?;
         let head = head.unwrap_or_default();
-        let logged = self.log_up_to(chart, head.count).await?;
+        if head.count > logged.len() as u64 {
+            logged = self.log_up_to(chart, head.count).await?;
+        }
         check_log(chart, head, &logged)?;
         Ok(ProvenLog { lines: logged.into_iter().map(Line::from).collect(), as_of, head })
     }

@@ -3,7 +3,7 @@
 use super::{AnchorError, Anchored, check_anchor};
 use crate::{
     client::Client,
-    read::{AsOf, Fetched, read},
+    read::{AsOf, Fetched, Unanswered, read},
     rpc::CallError,
     wire::{Code, ProveRows, Proven, ProvenRow},
 };
@@ -118,13 +118,15 @@ impl Client {
                     match held.ask(&question) {
                         Ok(answer) => return Ok((answer, as_of, proven)),
                         // The proven state is another than the one looked at before, and the question went elsewhere.
-                        Err(missing) => {
+                        Err(Unanswered::Missing(missing)) => {
                             keys.extend(missing);
                             fetched = held;
                         }
+                        Err(Unanswered::Malformed) => return Err(self.malformed("prove", "a row is malformed").into()),
                     }
                 }
-                Err(missing) => {
+                Err(Unanswered::Malformed) => return Err(self.malformed("rows", "a row is malformed").into()),
+                Err(Unanswered::Missing(missing)) => {
                     keys.extend(missing.iter().cloned());
                     for keys in missing.chunks(ROWS_MAX) {
                         let rows =

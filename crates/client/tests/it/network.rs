@@ -495,7 +495,8 @@ impl Network {
     }
 
     pub(crate) fn host(self: &Arc<Self>) -> Arc<dyn Host> {
-        Arc::new(NetworkHost { network: Arc::clone(self), rng: Mutex::new(ChaCha20Rng::seed_from_u64(11)) })
+        let seed = self.inner().rng.next_u64();
+        Arc::new(NetworkHost { network: Arc::clone(self), rng: Mutex::new(ChaCha20Rng::seed_from_u64(seed)) })
     }
 
     fn node(self: &Arc<Self>, org_name: &str, secret: &SecretKey) -> Node {
