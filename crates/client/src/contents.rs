@@ -102,7 +102,9 @@ impl Contents {
         };
         match target {
             Target::Chart => mark(&|_, _| true),
-            Target::Class { tag, org } => mark(&|_, kept| kept.tag == *tag && kept.writer == *org),
+            Target::Class { tag, org } => {
+                mark(&|_, kept| kept.role == Role::Records && kept.tag == *tag && kept.writer == *org);
+            }
             Target::Compartment(named) => mark(&|id, _| id == named),
             Target::Records { pack, records } => {
                 for written in self.packs.iter_mut().filter(|written| written.root == *pack) {

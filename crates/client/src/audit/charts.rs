@@ -19,7 +19,7 @@ use ledger::{
     execute::LOGS,
     governance,
 };
-use primitives::{ChartId, Millis, OrgId, PackRoot, PrincipalId, Tag, TxId, decode};
+use primitives::{ChartId, Millis, OrgId, PackRoot, PrincipalId, State, Tag, TxId, decode};
 use std::collections::BTreeSet;
 
 /// Notes read at once.
@@ -173,30 +173,22 @@ impl Client {
     /// # Errors
     /// [`AuditError`].
     pub async fn chart(&self, chart: ChartId) -> Result<ChartShown, AuditError> {
-        let lines = self.log(chart, 0).await?;
-        let contents = Contents::of(&lines);
-        let question = |state: &dyn primitives::State| {
-            let quorum = governance::quorum(state);
-            let classes = charts::classes(state, &chart).into_iter().map(|id| {
-                let class = charts::class(state, &id);
-                (id, class)
-            });
-            Some(Rows {
-                chart: charts::chart(state, &chart)?,
-                parties: consent::parties(state, &chart)?,
-                classes: classes.collect(),
-                packs: contents.packs.iter().map(|pack| charts::pack(state, &pack.root)).collect(),
-                erasures: contents.erasures.iter().map(|(id, _)| charts::ERASURES.get(state, id)).collect(),
-                quorum: Quorum { n: quorum.n, f: quorum.f, t: quorum.t },
-            })
+        let mut lines = self.log(chart, 0).await?;
+        let (rows, contents, as_of) = loop {
+            let contents = Contents::of(&lines);
+            let ask = |state: &dyn State| {
+                (LOGS.get(state, &chart).unwrap_or_default(), rows(state, &chart, &contents))
+            };
+            let newest = lines.last().map_or(0, |line| line.logged.height);
+            let ((head, rows), as_of) = self.prove(newest, ask).await?;
+            // Something happened meanwhile: it may have brought packs whose rows weren't asked for.
+            if head.count > lines.len() as u64 {
+                lines = self.log(chart, 0).await?;
+                continue;
+            }
+            check_log(chart, head, lines.iter().map(|line| &line.logged))?;
+            break (rows.ok_or(AuditError::Unknown(chart))?, contents, as_of);
         };
-        let ask =
-            |state: &dyn primitives::State| (LOGS.get(state, &chart).unwrap_or_default(), question(state));
-        let newest = lines.last().map_or(0, |line| line.logged.height);
-        let ((head, rows), as_of) = self.prove(newest, ask).await?;
-        let rows = rows.ok_or(AuditError::Unknown(chart))?;
-        let up_to = usize::try_from(head.count).unwrap_or(usize::MAX).min(lines.len());
-        check_log(chart, head, lines[..up_to].iter().map(|line| &line.logged))?;
         let names = match self.actor {
             Actor::Person(_) => Names::default(),
             Actor::Practitioner(_) | Actor::Staff => {
@@ -204,7 +196,7 @@ impl Client {
             }
         };
         let listed = self.listed(chart, rows.parties.clone()).await?;
-        Ok(shown(listed, as_of, &lines[..up_to], &contents, &rows, &names))
+        Ok(shown(listed, as_of, &lines, &contents, &rows, &names))
     }
 
     /// Whether `chart` exists, from the newest state.
@@ -223,6 +215,22 @@ impl Client {
         let charts = self.charts().await?;
         Ok(charts.into_iter().filter(|listed| listed.chart.to_string().starts_with(digits)).collect())
     }
+}
+
+fn rows(state: &dyn State, chart: &ChartId, contents: &Contents) -> Option<Rows> {
+    let quorum = governance::quorum(state);
+    let classes = charts::classes(state, chart).into_iter().map(|id| {
+        let class = charts::class(state, &id);
+        (id, class)
+    });
+    Some(Rows {
+        chart: charts::chart(state, chart)?,
+        parties: consent::parties(state, chart)?,
+        classes: classes.collect(),
+        packs: contents.packs.iter().map(|pack| charts::pack(state, &pack.root)).collect(),
+        erasures: contents.erasures.iter().map(|(id, _)| charts::ERASURES.get(state, id)).collect(),
+        quorum: Quorum { n: quorum.n, f: quorum.f, t: quorum.t },
+    })
 }
 
 fn shown(

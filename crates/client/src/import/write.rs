@@ -63,15 +63,14 @@ impl Client {
         batch: &Arc<Batch>,
     ) -> Result<(PackRoot, Final), ImportError> {
         self.drop_unusable(target).await?;
-        let done = match self.write_once(target, batch).await {
+        match self.write_once(target, batch).await {
             // Somebody was let in between our look and the commit: what is opened in the same transaction nobody has read.
             Err(ImportError::Submit(error)) if is_stale(error.reject()) && !target.note.open.is_empty() => {
                 target.note.open.clear();
                 self.write_once(target, batch).await
             }
             done => done,
-        };
-        done
+        }
     }
 
     async fn write_once(

@@ -65,6 +65,8 @@ struct Work {
     keys: Arc<BTreeMap<CompartmentId, OpenKey>>,
     roles: BTreeMap<CompartmentId, Role>,
     erased: BTreeSet<u32>,
+    /// Compartments whose records would be readable, were they not erased.
+    gone: Arc<BTreeSet<CompartmentId>>,
     prove: bool,
 }
 
@@ -72,6 +74,7 @@ struct Work {
 pub(crate) async fn unseal(client: &Client, visit: &Visit, prove: bool) -> Result<Unsealed, OpenError> {
     let roles: BTreeMap<CompartmentId, Role> =
         visit.contents.compartments.iter().map(|(id, kept)| (*id, kept.role)).collect();
+    let gone = Arc::new(super::visit::erased(&visit.contents, &visit.decided));
     let works: Vec<Work> = visit
         .contents
         .packs
@@ -85,6 +88,7 @@ pub(crate) async fn unseal(client: &Client, visit: &Visit, prove: bool) -> Resul
                 keys: Arc::clone(&visit.keys.keys),
                 roles: roles.clone(),
                 erased: pack.erased.clone(),
+                gone: Arc::clone(&gone),
                 prove,
             })
         })
@@ -127,6 +131,11 @@ impl Work {
         let wrong = |source| OpenError::Pack { pack: self.root, source };
         let mut unsealed = Unsealed::default();
         for (position, id) in self.manifest.compartment_ids().iter().enumerate() {
+            if self.gone.contains(id) {
+                let at_all = (0_u32..).zip(self.manifest.entries());
+                let lie_there = at_all.filter(|(_, entry)| usize::from(entry.compartment) == position);
+                unsealed.erased.extend(lie_there.map(|(at, _)| (self.root, at)));
+            }
             let Some(key) = self.keys.get(id) else { continue };
             let opener = self.manifest.opener(position, key).map_err(wrong)?;
             for (at, entry) in self.manifest.entries().iter().enumerate() {

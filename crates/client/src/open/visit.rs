@@ -217,6 +217,19 @@ fn earlier(lines: &[Line], access: primitives::TxId) -> Option<Decided> {
     })
 }
 
+/// Compartments of records that the decision permits, but that are erased.
+pub(super) fn erased(contents: &Contents, decided: &Decided) -> BTreeSet<CompartmentId> {
+    let permits = |kept: &Kept| {
+        decided
+            .classes
+            .iter()
+            .any(|class| class.decision.permit && class.tag == kept.tag && class.writer == kept.writer)
+    };
+    let all = contents.compartments.iter();
+    let erased = all.filter(|(_, kept)| kept.role == Role::Records && kept.erased && permits(kept));
+    erased.map(|(id, _)| *id).collect()
+}
+
 /// The compartments that the decision permits: of its classes, opened before it, not erased; and with anything the
 /// index, for the owner the audit records too.
 fn wanted(contents: &Contents, decided: &Decided, roles: &[Role]) -> Vec<CompartmentId> {

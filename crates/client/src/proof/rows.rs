@@ -122,10 +122,14 @@ impl Client {
                             keys.extend(missing);
                             fetched = held;
                         }
-                        Err(Unanswered::Malformed) => return Err(self.malformed("prove", "a row is malformed").into()),
+                        Err(Unanswered::Malformed) => {
+                            return Err(self.malformed("prove", "a row is malformed").into());
+                        }
                     }
                 }
-                Err(Unanswered::Malformed) => return Err(self.malformed("rows", "a row is malformed").into()),
+                Err(Unanswered::Malformed) => {
+                    return Err(self.malformed("rows", "a row is malformed").into());
+                }
                 Err(Unanswered::Missing(missing)) => {
                     keys.extend(missing.iter().cloned());
                     for keys in missing.chunks(ROWS_MAX) {
