@@ -251,12 +251,6 @@ pub(crate) fn ports(host: IpAddr, base: u16, place: usize) -> Result<(SocketAddr
     Ok((SocketAddr::new(host, p2p), SocketAddr::new(host, p2p + 1)))
 }
 
-/// The first word of an organisation's name: the group of its people's profiles.
-pub(crate) fn short(org: &OrgId) -> &str {
-    let name: &str = &org.0;
-    name.split('-').next().unwrap_or(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,6 +287,5 @@ mod tests {
         assert_eq!(read.rpc.port(), 7103);
         assert_eq!(read.staff.len(), 1);
         assert!(read.staff[0].may_order("identity.enrol"));
-        assert_eq!(short(&org), "riverside");
     }
 }

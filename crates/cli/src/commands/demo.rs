@@ -100,7 +100,7 @@ fn folder(dir: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Failure> {
 }
 
 async fn tour(args: &Demo, plan: &Plan, nodes: &mut Nodes, stage: &mut Stage, ctx: &Context) -> Result<Exit, Failure> {
-    let mut tour = Tour::new(plan, &args.imports, ctx.out);
+    let mut tour = Tour::new(plan, &args.imports);
     tell(&mut tour, stage).await;
     stage.close()?;
     let summary = write_summary(plan, nodes)?;

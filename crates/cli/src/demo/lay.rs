@@ -94,9 +94,6 @@ const ORGANISATIONS: [Organisation; 7] = [
     },
 ];
 
-/// How many organisations there are.
-pub(crate) const MEMBERS_MAX: usize = ORGANISATIONS.len();
-
 /// A member, as laid out.
 pub(crate) struct Laid {
     /// Its short name.
@@ -199,7 +196,7 @@ mod tests {
 
     #[test]
     fn networks_of_every_size_are_laid_out() {
-        for count in 1..=MEMBERS_MAX {
+        for count in 1..=ORGANISATIONS.len() {
             let dir = tempfile::tempdir().unwrap();
             let plan = lay_out(dir.path(), count).unwrap();
             assert_eq!(plan.members.len(), count);

@@ -167,7 +167,7 @@ impl Tour<'_> {
     }
 
     pub(super) async fn insurer(&mut self, stage: &Stage) -> Result<String, Failure> {
-        stage.tell("A clerk of Meridian Insurance asks, for payment. The consent was for treatment, and for another.");
+        stage.tell("A clerk of Meridian Insurance asks, for payment. Her consent was for treatment, and for somebody else.");
         stage.command(format_args!("--profile meridian/clerk open {} --purpose HPAYMT", self.chart()?));
         let opened = self.ask("meridian/clerk", Purpose::Payment).await?;
         stage.table(&classes(&opened));

@@ -5,7 +5,7 @@ use super::{
     nodes,
     stage::{Ended, Stage, claim},
 };
-use crate::{exit::Failure, out::{Out, Table}, words::short};
+use crate::{exit::Failure, out::Table, words::short};
 use client::{
     AsOf, Client, SystemHost,
     audit::Audit,
@@ -35,7 +35,6 @@ pub(crate) struct Tour<'a> {
     pub(super) plan: &'a Plan,
     /// Further files to import.
     pub(super) imports: &'a [PathBuf],
-    pub(super) out: Out,
     pub(super) heroine: Option<Heroine>,
     pub(super) imported: Vec<Imported>,
     /// The last access that somebody made.
@@ -109,8 +108,8 @@ pub(crate) async fn tell(tour: &mut Tour<'_>, stage: &mut Stage) {
 
 impl<'a> Tour<'a> {
     /// At the beginning.
-    pub(crate) fn new(plan: &'a Plan, imports: &'a [PathBuf], out: Out) -> Self {
-        Self { plan, imports, out, heroine: None, imported: Vec::new(), access: None, special: 0 }
+    pub(crate) fn new(plan: &'a Plan, imports: &'a [PathBuf]) -> Self {
+        Self { plan, imports, heroine: None, imported: Vec::new(), access: None, special: 0 }
     }
 
     /// Commands to try once the story is told.
