@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, chart, completions, consent, demo, erase, export, help, import, network, node, open, patient, profile, review,
-        tx, verify,
+        audit, chart, completions, consent, demo, erase, export, help, import, network, node, open, patient,
+        profile, review, tx, verify,
     },
     context::Globals,
 };
@@ -14,7 +14,13 @@ use clap::{Parser, Subcommand};
 /// Organisations run nodes; records are sealed before they leave whoever wrote them; the patient decides who may read; a
 /// key is released only after the access was decided and recorded. Begin with `horkos demo`.
 #[derive(Parser, Debug)]
-#[command(name = "horkos", version, disable_help_subcommand = true, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "horkos",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 #[command(after_help = "`horkos help exit-codes` lists the exit statuses.")]
 pub(crate) struct Cli {
     #[command(flatten)]

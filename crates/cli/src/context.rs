@@ -47,7 +47,10 @@ impl Context {
         }
         match env::var_os("HOME").filter(|home| !home.is_empty()) {
             Some(home) => Ok(Path::new(&home).join(".horkos")),
-            None => Err(Failure::new(Exit::Keys, "there is no home directory; name one with --home or HORKOS_HOME")),
+            None => Err(Failure::new(
+                Exit::Keys,
+                "there is no home directory; name one with --home or HORKOS_HOME",
+            )),
         }
     }
 
@@ -100,7 +103,10 @@ pub(crate) fn new_passphrase() -> Result<Zeroizing<String>, Failure> {
 
 fn checked(passphrase: Zeroizing<String>) -> Result<Zeroizing<String>, Failure> {
     if passphrase.chars().count() < 8 {
-        return Err(Failure::new(Exit::Keys, "a passphrase needs at least 8 characters; six random words are good"));
+        return Err(Failure::new(
+            Exit::Keys,
+            "a passphrase needs at least 8 characters; six random words are good",
+        ));
     }
     Ok(passphrase)
 }

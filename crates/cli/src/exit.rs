@@ -46,14 +46,26 @@ impl Exit {
         (Self::Done, "done"),
         (Self::Fault, "a fault of this program or of a node; its log says more"),
         (Self::Usage, "the command line makes no sense; see `horkos help`"),
-        (Self::Input, "what was handed in is wrong (a file, an id, a code, a configuration); nothing was changed"),
-        (Self::Denied, "the network decided, recorded it, and all that was asked for is denied; no file was written"),
+        (
+            Self::Input,
+            "what was handed in is wrong (a file, an id, a code, a configuration); nothing was changed",
+        ),
+        (
+            Self::Denied,
+            "the network decided, recorded it, and all that was asked for is denied; no file was written",
+        ),
         (Self::Rejected, "the ledger rejected the transaction; it had no effect, the number says why"),
         (Self::Unreachable, "the node can't be reached, is behind, or didn't answer in time; try again"),
         (Self::Unverified, "something does not verify: a proof, a certificate, a hash, stored data"),
-        (Self::Machine, "this machine: disk, permissions, a port that is taken, a data directory of another network"),
+        (
+            Self::Machine,
+            "this machine: disk, permissions, a port that is taken, a data directory of another network",
+        ),
         (Self::Keys, "profile, key file or passphrase"),
-        (Self::Refused, "the node does not serve this caller: unknown key, expired session, wrong clock, not on the staff list"),
+        (
+            Self::Refused,
+            "the node does not serve this caller: unknown key, expired session, wrong clock, not on the staff list",
+        ),
         (Self::Open, "whether it was done is not known yet; ask before doing it again"),
     ];
 
@@ -206,7 +218,9 @@ impl From<ConnectError> for Failure {
             ConnectError::Genesis(error) => error.into(),
             ConnectError::Call(error) => error.into(),
             ConnectError::Session(error) => error.into(),
-            ConnectError::Keep(error) => Self::from(error).at("the session can't be kept for the next command"),
+            ConnectError::Keep(error) => {
+                Self::from(error).at("the session can't be kept for the next command")
+            }
         }
     }
 }

@@ -38,11 +38,15 @@ pub(crate) fn of_start(error: StartError) -> Failure {
         StartError::Config(error) => of_config(error),
         StartError::Keys(error) => error.into(),
         StartError::Store(error) => of_open(error),
-        StartError::Damaged(fault) => of_store(&fault).at("the data directory is damaged, and the node does not start over it"),
+        StartError::Damaged(fault) => {
+            of_store(&fault).at("the data directory is damaged, and the node does not start over it")
+        }
         StartError::Found(FoundError::Store(fault)) => of_store(&fault),
         StartError::Found(error @ FoundError::Genesis(_)) => Failure::input(chain(&error)),
         StartError::NotAMember(_) => Failure::new(Exit::Keys, chain(&error)),
-        StartError::Packs(_) | StartError::Vault(_) | StartError::Serve(_) => Failure::new(Exit::Machine, chain(&error)),
+        StartError::Packs(_) | StartError::Vault(_) | StartError::Serve(_) => {
+            Failure::new(Exit::Machine, chain(&error))
+        }
         StartError::Peers(_) => Failure::input(chain(&error)),
         StartError::Engine(error) => of_engine(&error),
     }

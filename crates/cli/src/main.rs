@@ -17,8 +17,8 @@ mod words;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use commands::{
-    audit, chart, completions, consent, demo as demonstration, erase, export, help, import, network as found, node, open, patient, profile,
-    review, tx, verify,
+    audit, chart, completions, consent, demo as demonstration, erase, export, help, import, network as found,
+    node, open, patient, profile, review, tx, verify,
 };
 use context::Context;
 use exit::{Exit, Failure};

@@ -1,10 +1,6 @@
 //! This file is where a full check of the store learns what the ledger knows of stored entries: logs, blocks, receipts.
 
-use ledger::{
-    BLOCKS, Logged, Receipt,
-    execute::LOGS,
-    receipt::LogHead,
-};
+use ledger::{BLOCKS, Logged, Receipt, execute::LOGS, receipt::LogHead};
 use primitives::{ChartId, Hash, Header, State, TxId, decode, merkle_root};
 use store::Meaning;
 
@@ -24,14 +20,22 @@ impl Meaning for Ledger {
     fn next(&self, chart: &ChartId, running: &Hash, event: &[u8]) -> Hash {
         // What can't be read, or belongs to another chart, must not come to the right digest.
         match decode::<Logged>(event) {
-            Ok(line) if line.chart == *chart => LogHead { count: line.index, head: *running }.after(&line).head,
+            Ok(line) if line.chart == *chart => {
+                LogHead { count: line.index, head: *running }.after(&line).head
+            }
             Ok(_) | Err(_) => Hash::default(),
         }
     }
 
-    fn check_block(&self, state: &dyn State, header: &Header, receipts: &[(TxId, Vec<u8>)]) -> Result<(), String> {
+    fn check_block(
+        &self,
+        state: &dyn State,
+        header: &Header,
+        receipts: &[(TxId, Vec<u8>)],
+    ) -> Result<(), String> {
         for (tx, bytes) in receipts {
-            let receipt: Receipt = decode(bytes).map_err(|error| format!("the receipt of {tx} can't be read: {error}"))?;
+            let receipt: Receipt =
+                decode(bytes).map_err(|error| format!("the receipt of {tx} can't be read: {error}"))?;
             if receipt.tx != *tx {
                 return Err(format!("the receipt of {tx} is that of {}", receipt.tx));
             }

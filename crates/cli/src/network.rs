@@ -92,7 +92,8 @@ impl MemberFile {
         let file: Self = serde_json::from_slice(&text)
             .map_err(|error| Failure::input(format!("`{}` is no member file: {error}", path.display())))?;
         if file.format != FORMAT {
-            let message = format!("`{}` is of format {}; this version knows {FORMAT}", path.display(), file.format);
+            let message =
+                format!("`{}` is of format {}; this version knows {FORMAT}", path.display(), file.format);
             return Err(Failure::input(message));
         }
         Ok(file)
@@ -132,7 +133,8 @@ fn member(
     trustee: &OpenKey,
 ) -> Result<GenesisMember, Failure> {
     let box_key = trustee.public().as_bytes().to_vec().try_into();
-    let box_key = box_key.map_err(|_| Failure::new(Exit::Fault, "a trustee key has another length than it should"))?;
+    let box_key =
+        box_key.map_err(|_| Failure::new(Exit::Fault, "a trustee key has another length than it should"))?;
     let Named { org, kind, name } = named.clone();
     Ok(GenesisMember { org, kind, name, key, validator, box_key })
 }
@@ -169,7 +171,8 @@ pub(crate) fn genesis(
 ) -> Result<Genesis, Failure> {
     let genesis = Genesis {
         format: FORMAT,
-        name: Text::try_from(name).map_err(|error| Failure::input(format!("the network's name is {error}")))?,
+        name: Text::try_from(name)
+            .map_err(|error| Failure::input(format!("the network's name is {error}")))?,
         time,
         demo,
         members: members.try_into().map_err(|_| Failure::input("a network has at most 100 members"))?,
@@ -182,7 +185,12 @@ pub(crate) fn genesis(
 }
 
 /// A host's configuration, paths relative to its folder.
-pub(crate) fn config(org: &OrgId, genesis: PathBuf, own: (SocketAddr, SocketAddr), members: Vec<Address>) -> Config {
+pub(crate) fn config(
+    org: &OrgId,
+    genesis: PathBuf,
+    own: (SocketAddr, SocketAddr),
+    members: Vec<Address>,
+) -> Config {
     Config {
         org: org.clone(),
         genesis,
@@ -221,7 +229,8 @@ pub(crate) fn add_staff(path: &Path, staff: &Staff) -> Result<(), Failure> {
         .map_err(|error| Failure::new(Exit::Fault, format!("the staff member can't be written: {error}")))?;
     text.push('\n');
     text.push_str(&added);
-    let read: Config = toml::from_str(&text).map_err(|error| Failure::input(format!("`{}`: {error}", path.display())))?;
+    let read: Config =
+        toml::from_str(&text).map_err(|error| Failure::input(format!("`{}`: {error}", path.display())))?;
     if read.staff.iter().filter(|one| one.key == staff.key).count() > 1 {
         return Err(Failure::input(format!("`{}` names this staff key already", path.display())));
     }
@@ -238,7 +247,10 @@ pub(crate) fn write_public(path: &Path, value: &impl Serialize) -> Result<(), Fa
     }
     let draft = path.with_extension("new");
     if path.exists() {
-        return Err(Failure::new(Exit::Machine, format!("`{}` exists already; remove it or name another", path.display())));
+        return Err(Failure::new(
+            Exit::Machine,
+            format!("`{}` exists already; remove it or name another", path.display()),
+        ));
     }
     fs::write(&draft, text).map_err(|error| Failure::file(&draft, &error))?;
     fs::rename(&draft, path).map_err(|error| Failure::file(path, &error))
@@ -247,7 +259,8 @@ pub(crate) fn write_public(path: &Path, value: &impl Serialize) -> Result<(), Fa
 /// Addresses on `host`, two ports for each member from `base` on.
 pub(crate) fn ports(host: IpAddr, base: u16, place: usize) -> Result<(SocketAddr, SocketAddr), Failure> {
     let offset = u16::try_from(place * 2).ok().and_then(|offset| base.checked_add(offset));
-    let p2p = offset.filter(|port| *port < u16::MAX).ok_or_else(|| Failure::input("too few ports above --port"))?;
+    let p2p =
+        offset.filter(|port| *port < u16::MAX).ok_or_else(|| Failure::input("too few ports above --port"))?;
     Ok((SocketAddr::new(host, p2p), SocketAddr::new(host, p2p + 1)))
 }
 

@@ -69,8 +69,9 @@ impl Out {
 
     /// Data as JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value)
-            .map_err(|error| Failure::new(crate::exit::Exit::Fault, format!("can't be written as JSON: {error}")))?;
+        let text = serde_json::to_string_pretty(value).map_err(|error| {
+            Failure::new(crate::exit::Exit::Fault, format!("can't be written as JSON: {error}"))
+        })?;
         self.line(text);
         Ok(())
     }
@@ -91,7 +92,8 @@ impl Out {
     pub(crate) fn fail(&self, failure: &Failure) {
         let message = clean(&failure.message);
         if self.json {
-            let error = serde_json::json!({ "error": message, "exit": failure.exit.code(), "status": failure.exit });
+            let error =
+                serde_json::json!({ "error": message, "exit": failure.exit.code(), "status": failure.exit });
             self.say(error);
         } else {
             self.say(format_args!("{} {message}", painted(self.color_err, Style::Bad, "horkos:")));

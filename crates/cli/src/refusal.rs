@@ -29,7 +29,9 @@ impl From<OpenError> for Failure {
         match error {
             OpenError::Call(error) => error.into(),
             OpenError::Submit(error) => error.into(),
-            OpenError::Unknown(_) | OpenError::NothingThere | OpenError::NoReason => with(Exit::Input, &error),
+            OpenError::Unknown(_) | OpenError::NothingThere | OpenError::NoReason => {
+                with(Exit::Input, &error)
+            }
             OpenError::NoIndex => with(Exit::Denied, &error),
             OpenError::NotTold(_) => with(Exit::Open, &error),
             OpenError::TooFewShares { .. } => with(Exit::Unreachable, &error),
@@ -115,7 +117,9 @@ impl From<ExportError> for Failure {
         match error {
             ExportError::Open(error) => error.into(),
             ExportError::Proof(error) => error.into(),
-            ExportError::Verify(error) => Self::from(error).at("the export doesn't verify, so nothing was written"),
+            ExportError::Verify(error) => {
+                Self::from(error).at("the export doesn't verify, so nothing was written")
+            }
             ExportError::TooLarge(_) => with(Exit::Input, &error),
             ExportError::Collect(_) => with(Exit::Unverified, &error),
         }

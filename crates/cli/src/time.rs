@@ -15,7 +15,9 @@ pub(crate) fn text(time: Millis) -> String {
 /// A time that somebody wrote: a day (`2027-01-31`), a moment (`2027-01-31T12:00:00Z`), or how long from now (`30d`,
 /// `12h`, `90m`).
 pub(crate) fn parse(text: &str, now: Millis) -> Result<Millis, String> {
-    let wrong = || format!("`{text}` is no time; write 2027-01-31, 2027-01-31T12:00:00Z, or from now on 30d, 12h, 90m");
+    let wrong = || {
+        format!("`{text}` is no time; write 2027-01-31, 2027-01-31T12:00:00Z, or from now on 30d, 12h, 90m")
+    };
     if let Some(length) = length(text) {
         return Ok(now.plus(length));
     }

@@ -142,7 +142,11 @@ pub(crate) async fn chart(client: &Client, text: &str) -> Result<ChartId, Failur
         [] => Err(Failure::input(format!("there is no chart whose id begins with `{text}`"))),
         many => {
             let ids: Vec<String> = many.iter().take(4).map(short).collect();
-            let message = format!("`{text}` begins {} charts' ids ({} …); write more of it", many.len(), ids.join(", "));
+            let message = format!(
+                "`{text}` begins {} charts' ids ({} …); write more of it",
+                many.len(),
+                ids.join(", ")
+            );
             Err(Failure::input(message))
         }
     }

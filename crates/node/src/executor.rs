@@ -5,7 +5,8 @@ use crate::{cache::Verified, waiters::Waiters};
 use bytes::Bytes;
 use client::wire::Final;
 use consensus::{Fault as EngineFault, FinalBlock, Machine, Refused, Ticket};
-use ledger::{BlockInput, BlockOutput, HEAD, Outcome, Signed, TX_BYTES_MAX,
+use ledger::{
+    BlockInput, BlockOutput, HEAD, Outcome, Signed, TX_BYTES_MAX,
     governance::{self, Genesis, GenesisError},
 };
 use primitives::{

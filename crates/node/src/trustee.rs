@@ -214,7 +214,11 @@ impl Trustee {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn drop_uncommitted(&self, state: &(dyn State + Sync), final_time: Millis) -> Result<usize, VaultError> {
+    pub async fn drop_uncommitted(
+        &self,
+        state: &(dyn State + Sync),
+        final_time: Millis,
+    ) -> Result<usize, VaultError> {
         self.retain(|kept, _| kept.keep_until >= final_time || charts::pack(state, &kept.pack).is_some())
             .await
     }

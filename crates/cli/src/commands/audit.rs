@@ -92,8 +92,12 @@ fn remark(access: &Access) -> Option<String> {
     let id = short(access.id);
     let reason = match &access.told {
         Told::Words(words) => words.reason.as_ref().map(|reason| format!(": “{reason}”")).unwrap_or_default(),
-        Told::Missing => return Some(format!("{id}: {} left no word of who it was; ask it.", access.reader.org)),
-        Told::Garbage => return Some(format!("{id}: what {} left can't be read; ask it.", access.reader.org)),
+        Told::Missing => {
+            return Some(format!("{id}: {} left no word of who it was; ask it.", access.reader.org));
+        }
+        Told::Garbage => {
+            return Some(format!("{id}: what {} left can't be read; ask it.", access.reader.org));
+        }
         Told::Sealed => String::new(),
     };
     if access.emergency.is_some() {
@@ -142,7 +146,8 @@ pub(crate) fn lines(explanation: &Explanation) -> Vec<String> {
     lines.extend(explanation.text.iter().cloned());
     for consent in &explanation.directives {
         let directive = &consent.directive;
-        let revoked = consent.revoked.map(|at| format!(", taken back at height {}", at.height)).unwrap_or_default();
+        let revoked =
+            consent.revoked.map(|at| format!(", taken back at height {}", at.height)).unwrap_or_default();
         lines.push(format!(
             "Directive {} of height {}: to {}, until {}{revoked}.",
             short(directive.id),

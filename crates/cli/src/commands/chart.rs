@@ -71,7 +71,8 @@ fn show(shown: &ChartShown, ctx: &Context) -> Result<(), Failure> {
         facts.row(["patient".to_owned(), name.clone()]);
     }
     facts.row(["custodian".to_owned(), listed.custodian.to_string()]);
-    let owner = listed.owner.map_or_else(|| "nobody yet".to_owned(), |owner| format!("person {}", short(owner)));
+    let owner =
+        listed.owner.map_or_else(|| "nobody yet".to_owned(), |owner| format!("person {}", short(owner)));
     facts.row(["owner".to_owned(), if listed.directory { "a directory has none".to_owned() } else { owner }]);
     facts.row(["made".to_owned(), time::text(shown.created)]);
     facts.row(["log".to_owned(), format!("{} lines", shown.lines)]);
@@ -87,7 +88,8 @@ fn show(shown: &ChartShown, ctx: &Context) -> Result<(), Failure> {
     }
     ctx.out.line("");
     ctx.out.table(&classes);
-    let mut packs = Table::new(&["pack", "written by", "height", "records", "bytes", "trustees", "stores", "safe"]);
+    let mut packs =
+        Table::new(&["pack", "written by", "height", "records", "bytes", "trustees", "stores", "safe"]);
     for pack in &shown.packs {
         packs.row([
             short(pack.pack),

@@ -105,22 +105,32 @@ pub(crate) fn what(categories: &[String]) -> Result<What, Failure> {
 pub(crate) fn parse_category(text: &str) -> Result<Category, Failure> {
     let wrong = || {
         let known = fhir::category::known();
-        Failure::input(format!("`{text}` is no category; there are general, {} and combinations as HIV+PSY", known.join(", ")))
+        Failure::input(format!(
+            "`{text}` is no category; there are general, {} and combinations as HIV+PSY",
+            known.join(", ")
+        ))
     };
     let category = Category::parse(text).ok_or_else(wrong)?;
-    if category.labels().all(|label| fhir::category::known().contains(&label)) { Ok(category) } else { Err(wrong()) }
+    if category.labels().all(|label| fhir::category::known().contains(&label)) {
+        Ok(category)
+    } else {
+        Err(wrong())
+    }
 }
 
 async fn direct(terms: Terms, effect: Effect, ctx: &Context) -> Result<(), Failure> {
     let now = SystemHost.now();
     let moment = |text: &Option<String>| text.as_deref().map(|text| time::parse(text, now)).transpose();
-    let (from, until) = (moment(&terms.from).map_err(Failure::input)?, moment(&terms.until).map_err(Failure::input)?);
+    let (from, until) =
+        (moment(&terms.from).map_err(Failure::input)?, moment(&terms.until).map_err(Failure::input)?);
     let what = what(&terms.categories)?;
     let client = ctx.client().await?;
     let chart = words::chart(&client, &terms.chart).await?;
     let action = if terms.write { Action::Write } else { Action::Read };
     let Terms { to: grantee, purposes, .. } = terms;
-    let done = client.direct(&GrantTerms { chart, effect, grantee: grantee.clone(), action, purposes, what, from, until }).await?;
+    let done = client
+        .direct(&GrantTerms { chart, effect, grantee: grantee.clone(), action, purposes, what, from, until })
+        .await?;
     if ctx.out.json {
         return ctx.out.json(&json!({
             "directive": done.tx, "chart": chart, "height": done.height, "time": time::text(done.time),
@@ -128,7 +138,10 @@ async fn direct(terms: Terms, effect: Effect, ctx: &Context) -> Result<(), Failu
     }
     ctx.out.line(done.tx);
     let verb = if effect == Effect::Permit { "permitted" } else { "denied" };
-    ctx.out.say(format_args!("{grantee} is {verb} this from height {} on. Take it back with `consent revoke`.", done.height));
+    ctx.out.say(format_args!(
+        "{grantee} is {verb} this from height {} on. Take it back with `consent revoke`.",
+        done.height
+    ));
     Ok(())
 }
 
@@ -146,7 +159,10 @@ async fn revoke(args: Revoke, ctx: &Context) -> Result<(), Failure> {
         }));
     }
     ctx.out.line(done.tx);
-    ctx.out.say(format_args!("Taken back. Whatever is decided after height {} no longer rests on it.", done.height));
+    ctx.out.say(format_args!(
+        "Taken back. Whatever is decided after height {} no longer rests on it.",
+        done.height
+    ));
     Ok(())
 }
 
@@ -160,7 +176,9 @@ async fn directive(client: &Client, chart: ChartId, text: &str) -> Result<TxId, 
     let found: Vec<TxId> = consents.iter().filter(begins).map(|consent| consent.directive.id).collect();
     match found.as_slice() {
         [one] => Ok(*one),
-        [] => Err(Failure::input(format!("the chart has no directive `{text}`; `consent list` shows them, and --to names a grantee"))),
+        [] => Err(Failure::input(format!(
+            "the chart has no directive `{text}`; `consent list` shows them, and --to names a grantee"
+        ))),
         _ => Err(Failure::input(format!("`{text}` begins several directives' ids; write more of it"))),
     }
 }

@@ -83,7 +83,9 @@ pub(crate) async fn run(args: Demo, ctx: &Context) -> Result<Exit, Failure> {
     // Removed only now, when nobody writes into it any more.
     drop(temporary);
     match ended? {
-        Exit::Done if !clean => Err(Failure::new(Exit::Fault, "a node did not end cleanly; its log says why")),
+        Exit::Done if !clean => {
+            Err(Failure::new(Exit::Fault, "a node did not end cleanly; its log says why"))
+        }
         exit => Ok(exit),
     }
 }
@@ -91,15 +93,23 @@ pub(crate) async fn run(args: Demo, ctx: &Context) -> Result<Exit, Failure> {
 fn folder(dir: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Failure> {
     if let Some(dir) = dir {
         check_empty(dir)?;
-        fs::create_dir_all(dir).map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", dir.display())))?;
+        fs::create_dir_all(dir)
+            .map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", dir.display())))?;
         return Ok((fs::canonicalize(dir).map_err(|error| Failure::file(dir, &error))?, None));
     }
     let temporary = tempfile::Builder::new().prefix("horkos-demo-").tempdir();
-    let temporary = temporary.map_err(|error| Failure::new(Exit::Machine, format!("no temporary folder: {error}")))?;
+    let temporary =
+        temporary.map_err(|error| Failure::new(Exit::Machine, format!("no temporary folder: {error}")))?;
     Ok((temporary.path().to_owned(), Some(temporary)))
 }
 
-async fn tour(args: &Demo, plan: &Plan, nodes: &mut Nodes, stage: &mut Stage, ctx: &Context) -> Result<Exit, Failure> {
+async fn tour(
+    args: &Demo,
+    plan: &Plan,
+    nodes: &mut Nodes,
+    stage: &mut Stage,
+    ctx: &Context,
+) -> Result<Exit, Failure> {
     let mut tour = Tour::new(plan, &args.imports);
     tell(&mut tour, stage).await;
     stage.close()?;

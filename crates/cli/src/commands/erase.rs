@@ -50,7 +50,9 @@ pub(crate) struct Records {
 }
 
 fn record(text: &str) -> Result<Records, String> {
-    let wrong = || format!("`{text}` names no records; write PACK:PLACE with the pack's full id, as 6f…:3 or 6f…:3,5");
+    let wrong = || {
+        format!("`{text}` names no records; write PACK:PLACE with the pack's full id, as 6f…:3 or 6f…:3,5")
+    };
     let (pack, places) = text.split_once(':').ok_or_else(wrong)?;
     let places = places.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>().map_err(|_| wrong())?;
     Ok(Records { pack: pack.parse().map_err(|_| wrong())?, places })
@@ -136,12 +138,17 @@ async fn follow(client: &Client, erasures: &[TxId], wait: u64, ctx: &Context) ->
     }
     ctx.out.table(&table);
     if rows.len() < erasures.len() {
-        return Err(Failure::new(Exit::Open, "an erasure was ordered but the node does not know it yet; see `chart show`"));
+        return Err(Failure::new(
+            Exit::Open,
+            "an erasure was ordered but the node does not know it yet; see `chart show`",
+        ));
     }
     if rows.iter().all(|(_, row)| row.effective) {
         ctx.out.say("Nobody who kept the protocol can open it any more.");
     } else {
-        ctx.out.say("Nothing of it is released any more; `chart show` tells when enough members have confirmed.");
+        ctx.out.say(
+            "Nothing of it is released any more; `chart show` tells when enough members have confirmed.",
+        );
     }
     Ok(())
 }

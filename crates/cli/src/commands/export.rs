@@ -66,11 +66,16 @@ pub(crate) async fn run(args: &Export, ctx: &Context) -> Result<(), Failure> {
     let exported = exported?;
     let verified = &exported.verified;
     if verified.resources == 0 && verified.withheld > 0 {
-        return Err(Failure::new(Exit::Denied, "all of it was denied, and that is recorded; no file was written"));
+        return Err(Failure::new(
+            Exit::Denied,
+            "all of it was denied, and that is recorded; no file was written",
+        ));
     }
     let file = match &passphrase {
         None => exported.file,
-        Some(passphrase) => encrypt(&exported.file, passphrase, None).map_err(|error: LockError| Failure::from(error))?,
+        Some(passphrase) => {
+            encrypt(&exported.file, passphrase, None).map_err(|error: LockError| Failure::from(error))?
+        }
     };
     write_private(&args.out, &file, args.force)?;
     if ctx.out.json {
@@ -89,7 +94,10 @@ pub(crate) async fn run(args: &Export, ctx: &Context) -> Result<(), Failure> {
         verified.erased,
         verified.withheld
     ));
-    ctx.out.say(format_args!("Anybody can verify it: horkos verify {} --genesis genesis.json", args.out.display()));
+    ctx.out.say(format_args!(
+        "Anybody can verify it: horkos verify {} --genesis genesis.json",
+        args.out.display()
+    ));
     Ok(())
 }
 

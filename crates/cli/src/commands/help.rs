@@ -23,7 +23,10 @@ pub(crate) fn run(args: &Help, mut root: Command, out: &Out) -> Result<(), Failu
     let mut command = &mut root;
     for word in &args.words {
         command = command.find_subcommand_mut(word).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("there is no command `{}`; see `horkos help`", args.words.join(" ")))
+            Failure::new(
+                Exit::Usage,
+                format!("there is no command `{}`; see `horkos help`", args.words.join(" ")),
+            )
         })?;
     }
     out.line(command.render_long_help().to_string().trim_end());

@@ -1,11 +1,6 @@
 //! This file is where FHIR files become charts.
 
-use crate::{
-    context::Context,
-    exit::Failure,
-    out::Table,
-    words::short,
-};
+use crate::{context::Context, exit::Failure, out::Table, words::short};
 use clap::Args;
 use client::import::{ImportError, ImportOptions, Imported, Progress};
 use indicatif::ProgressBar;

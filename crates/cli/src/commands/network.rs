@@ -148,7 +148,10 @@ fn init(args: &Init, ctx: &Context) -> Result<(), Failure> {
         addresses.push(Address { org: named.org.clone(), p2p, rpc });
     }
     let lock = lock(if args.demo { None } else { Some(new_passphrase()?) });
-    let members = args.orgs.iter().map(|named| make_keys(&args.dir.join(dir_of(&named.org)).join("keys"), named, &lock));
+    let members = args
+        .orgs
+        .iter()
+        .map(|named| make_keys(&args.dir.join(dir_of(&named.org)).join("keys"), named, &lock));
     let members = members.collect::<Result<Vec<_>, Failure>>()?;
     let genesis = genesis(&args.name, SystemHost.now(), args.demo, members)?;
     let path = args.dir.join("genesis.json");
@@ -177,7 +180,10 @@ fn propose(args: Propose, ctx: &Context) -> Result<(), Failure> {
     let Propose { dir, org, p2p, rpc } = args;
     let path = dir.join("member.json");
     if path.exists() {
-        return Err(Failure::new(Exit::Machine, format!("`{}` exists already; its keys are made once", path.display())));
+        return Err(Failure::new(
+            Exit::Machine,
+            format!("`{}` exists already; its keys are made once", path.display()),
+        ));
     }
     let lock = lock(Some(new_passphrase()?));
     let member = make_keys(&dir.join("keys"), &org, &lock)?;
@@ -186,7 +192,9 @@ fn propose(args: Propose, ctx: &Context) -> Result<(), Failure> {
         return ctx.out.json(&json!({ "member": path, "keys": dir.join("keys") }));
     }
     ctx.out.line(path.display());
-    ctx.out.say("Send this file to whoever assembles the genesis file. The keys beside it stay here; back them up.");
+    ctx.out.say(
+        "Send this file to whoever assembles the genesis file. The keys beside it stay here; back them up.",
+    );
     Ok(())
 }
 
@@ -206,12 +214,14 @@ fn assemble(args: &Assemble, ctx: &Context) -> Result<(), Failure> {
 fn join(args: &Join, ctx: &Context) -> Result<(), Failure> {
     let genesis = read_genesis(&args.genesis)?;
     let text = fs::read(&args.members).map_err(|error| Failure::file(&args.members, &error))?;
-    let MembersFile { members } = serde_json::from_slice(&text)
-        .map_err(|error| Failure::input(format!("`{}` is no members file: {error}", args.members.display())))?;
+    let MembersFile { members } = serde_json::from_slice(&text).map_err(|error| {
+        Failure::input(format!("`{}` is no members file: {error}", args.members.display()))
+    })?;
     let stranger = || Failure::input(format!("`{}` is not a member of this network", args.org));
     let member = genesis.members.iter().find(|member| member.org == args.org).ok_or_else(stranger)?;
     let own = members.iter().find(|address| address.org == args.org).ok_or_else(stranger)?;
-    let missing = genesis.members.iter().find(|member| !members.iter().any(|address| address.org == member.org));
+    let missing =
+        genesis.members.iter().find(|member| !members.iter().any(|address| address.org == member.org));
     if let Some(missing) = missing {
         return Err(Failure::input(format!("the members file has no address of `{}`", missing.org)));
     }
@@ -221,7 +231,10 @@ fn join(args: &Join, ctx: &Context) -> Result<(), Failure> {
     let path = args.dir.join("node.toml");
     write_config(&path, &config(&args.org, "genesis.json".into(), (own.p2p, own.rpc), members.clone()))?;
     show(&genesis, &kept, ctx)?;
-    ctx.out.say(format_args!("\nCompare the network's id with the other members', then:\n  horkos node start --config {}", path.display()));
+    ctx.out.say(format_args!(
+        "\nCompare the network's id with the other members', then:\n  horkos node start --config {}",
+        path.display()
+    ));
     Ok(())
 }
 
@@ -249,9 +262,15 @@ fn show(genesis: &Genesis, path: &Path, ctx: &Context) -> Result<(), Failure> {
     ctx.out.line("");
     let mut table = Table::new(&["member", "kind", "name", "organisation key"]);
     for member in genesis.members.iter() {
-        let kind = serde_json::to_value(member.kind).ok().and_then(|kind| kind.as_str().map(ToOwned::to_owned));
+        let kind =
+            serde_json::to_value(member.kind).ok().and_then(|kind| kind.as_str().map(ToOwned::to_owned));
         let key: String = member.key.to_string().chars().take(16).collect();
-        table.row([member.org.to_string(), kind.unwrap_or_default(), member.name.to_string(), format!("{key}…")]);
+        table.row([
+            member.org.to_string(),
+            kind.unwrap_or_default(),
+            member.name.to_string(),
+            format!("{key}…"),
+        ]);
     }
     ctx.out.table(&table);
     Ok(())

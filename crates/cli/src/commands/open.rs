@@ -83,7 +83,8 @@ pub(crate) async fn run(args: Open, ctx: &Context) -> Result<Exit, Failure> {
     let opened = client.open(&Ask { chart, purpose, categories, emergency, reason: args.reason }).await;
     spinner.finish_and_clear();
     let opened = opened?;
-    let bundle = if opened.is_open() { Some(opened.bundle().map_err(client::open::OpenError::from)?) } else { None };
+    let bundle =
+        if opened.is_open() { Some(opened.bundle().map_err(client::open::OpenError::from)?) } else { None };
     if let (Some(path), Some(bundle)) = (&args.out, &bundle) {
         write_private(path, bundle, true)?;
     }
@@ -109,7 +110,8 @@ pub(crate) async fn run(args: Open, ctx: &Context) -> Result<Exit, Failure> {
 /// The summary, and as `bundle` exactly the bytes that were submitted.
 fn write_json(value: &Value, bundle: Option<String>, ctx: &Context) -> Result<(), Failure> {
     let Some(bundle) = bundle else { return ctx.out.json(value) };
-    let fault = |error: serde_json::Error| Failure::new(Exit::Fault, format!("can't be written as JSON: {error}"));
+    let fault =
+        |error: serde_json::Error| Failure::new(Exit::Fault, format!("can't be written as JSON: {error}"));
     let text = serde_json::to_string_pretty(value).map_err(fault)?;
     // Spliced in as text: parsed and written again, digits of the records would change.
     let head = text.trim_end().strip_suffix('}').unwrap_or(&text).trim_end();
@@ -118,7 +120,8 @@ fn write_json(value: &Value, bundle: Option<String>, ctx: &Context) -> Result<()
 }
 
 fn opened_json(opened: &Opened) -> Value {
-    let not_shown = opened.not_shown.iter().map(|hidden| json!({ "records": hidden.records, "why": why(&hidden.why) }));
+    let not_shown =
+        opened.not_shown.iter().map(|hidden| json!({ "records": hidden.records, "why": why(&hidden.why) }));
     json!({
         "access": opened.access, "chart": opened.chart, "purpose": opened.purpose.code(),
         "height": opened.as_of.height, "time": time::text(opened.as_of.time), "permitted": opened.permitted,
@@ -173,7 +176,8 @@ pub(crate) fn tell(opened: &Opened, ctx: &Context) {
         ctx.out.say(format_args!("{what} of pack {} is damaged: {}", short(damaged.pack), damaged.reason));
     }
     for distrust in &opened.distrust {
-        let org = distrust.org.as_ref().map_or_else(|| format!("trustee {}", distrust.place), ToString::to_string);
+        let org =
+            distrust.org.as_ref().map_or_else(|| format!("trustee {}", distrust.place), ToString::to_string);
         ctx.out.say(format_args!("{org} {}", lie(&distrust.why)));
     }
     let word = match (opened.is_open(), opened.permitted) {
@@ -183,11 +187,7 @@ pub(crate) fn tell(opened: &Opened, ctx: &Context) {
     };
     let again = opened.repeated.map(|count| format!(" ({count} times in a row)")).unwrap_or_default();
     let timings = &opened.timings;
-    ctx.out.say(format_args!(
-        "{word}{again}: access {} at {}.",
-        short(opened.access),
-        as_of(opened.as_of)
-    ));
+    ctx.out.say(format_args!("{word}{again}: access {} at {}.", short(opened.access), as_of(opened.as_of)));
     if opened.is_open() {
         ctx.out.say(format_args!(
             "Decided in {} ms, packs {} ms, keys {} ms, decrypted in {} ms.",

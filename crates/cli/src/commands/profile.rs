@@ -107,7 +107,8 @@ fn new(args: New, ctx: &Context) -> Result<(), Failure> {
     }
     ctx.out.line(key.public());
     ctx.out.say("Have the node's operator put this key on the staff list:");
-    ctx.out.say(format_args!("  horkos node staff --config node.toml --key {} --role physician", key.public()));
+    ctx.out
+        .say(format_args!("  horkos node staff --config node.toml --key {} --role physician", key.public()));
     Ok(())
 }
 
@@ -122,14 +123,19 @@ fn as_json(name: &ProfileName, profile: &Profile) -> Value {
 fn list(ctx: &Context) -> Result<(), Failure> {
     let home = ctx.home()?;
     let names = Profile::list(&home);
-    let loaded: Vec<(ProfileName, Profile)> =
-        names.into_iter().filter_map(|name| Profile::load(&home, &name).ok().map(|profile| (name, profile))).collect();
+    let loaded: Vec<(ProfileName, Profile)> = names
+        .into_iter()
+        .filter_map(|name| Profile::load(&home, &name).ok().map(|profile| (name, profile)))
+        .collect();
     if ctx.out.json {
         let all: Vec<Value> = loaded.iter().map(|(name, profile)| as_json(name, profile)).collect();
         return ctx.out.json(&all);
     }
     if loaded.is_empty() {
-        ctx.out.say(format_args!("There are no profiles under `{}`; see `horkos profile new --help`.", home.display()));
+        ctx.out.say(format_args!(
+            "There are no profiles under `{}`; see `horkos profile new --help`.",
+            home.display()
+        ));
     }
     let mut table = Table::new(&["profile", "kind", "organisation", "node", "name"]);
     for (name, profile) in &loaded {

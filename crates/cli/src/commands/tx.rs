@@ -47,7 +47,11 @@ impl FromArgMatches for Tx {
                 let fields = properties(info).into_iter().filter_map(|property| {
                     given.get_one::<String>(&property.name).map(|value| (property.name, value.clone()))
                 });
-                Ok(Self::Send { kind: info.name, fields: fields.collect(), file: given.get_one("file").cloned() })
+                Ok(Self::Send {
+                    kind: info.name,
+                    fields: fields.collect(),
+                    file: given.get_one("file").cloned(),
+                })
             }
         }
     }
@@ -94,8 +98,13 @@ fn schema(info: &KindInfo) -> Value {
 
 fn properties(info: &KindInfo) -> Vec<Property> {
     let schema = schema(info);
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let Some(fields) = schema.get("properties").and_then(Value::as_object) else { return Vec::new() };
     let property = |(name, field): (&String, &Value)| Property {
         name: name.clone(),
@@ -123,7 +132,10 @@ fn of_kind(info: &'static KindInfo) -> Command {
     let first = words.split_inclusive(". ").next().unwrap_or(&words).trim().trim_end_matches('.').to_owned();
     let mut command = Command::new(info.name)
         .about(first)
-        .long_about(format!("{words}\n\nFor: {}. Fields take JSON, or plain text; a time also as 2027-01-31 or 30d.", who(info)))
+        .long_about(format!(
+            "{words}\n\nFor: {}. Fields take JSON, or plain text; a time also as 2027-01-31 or 30d.",
+            who(info)
+        ))
         .hide(true);
     for Property { name, help, required } in properties(info) {
         let flag = kept(name.replace('_', "-"));
@@ -131,7 +143,10 @@ fn of_kind(info: &'static KindInfo) -> Command {
         command = command.arg(Arg::new(kept(name)).long(flag).value_name("VALUE").help(help));
     }
     command.arg(
-        Arg::new("file").long("file").value_name("FILE").help("Fields as one JSON object from a file, or `-` for stdin"),
+        Arg::new("file")
+            .long("file")
+            .value_name("FILE")
+            .help("Fields as one JSON object from a file, or `-` for stdin"),
     )
 }
 
@@ -154,8 +169,9 @@ pub(crate) async fn run(tx: Tx, ctx: &Context) -> Result<(), Failure> {
 }
 
 fn named(name: &str) -> Result<&'static KindInfo, Failure> {
-    kind_named(name)
-        .ok_or_else(|| Failure::input(format!("`{name}` is no kind of transaction; `horkos tx list` shows all")))
+    kind_named(name).ok_or_else(|| {
+        Failure::input(format!("`{name}` is no kind of transaction; `horkos tx list` shows all"))
+    })
 }
 
 fn list(ctx: &Context) -> Result<(), Failure> {
@@ -175,7 +191,8 @@ fn list(ctx: &Context) -> Result<(), Failure> {
         }
     }
     ctx.out.table(&table);
-    ctx.out.say("\n`horkos tx KIND --help` shows a kind's fields, `horkos tx schema KIND` their JSON Schema.");
+    ctx.out
+        .say("\n`horkos tx KIND --help` shows a kind's fields, `horkos tx schema KIND` their JSON Schema.");
     Ok(())
 }
 

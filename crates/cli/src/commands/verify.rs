@@ -44,11 +44,17 @@ pub(crate) fn run(args: &Verify, ctx: &Context) -> Result<(), Failure> {
     }
     let mut file = Zeroizing::new(fs::read(&args.file).map_err(|error| Failure::file(&args.file, &error))?);
     if is_encrypted(&file) {
-        let none = || Failure::new(Exit::Keys, "the file is encrypted: set HORKOS_PASSPHRASE, or run this at a terminal");
+        let none = || {
+            Failure::new(
+                Exit::Keys,
+                "the file is encrypted: set HORKOS_PASSPHRASE, or run this at a terminal",
+            )
+        };
         file = unlock(&file, &passphrase(&args.file).ok_or_else(none)?)?;
     }
-    let verified = verify(&file, &genesis, checkpoint.as_ref())
-        .map_err(|error| Failure::from(error).at(format_args!("`{}` does not verify", args.file.display())))?;
+    let verified = verify(&file, &genesis, checkpoint.as_ref()).map_err(|error| {
+        Failure::from(error).at(format_args!("`{}` does not verify", args.file.display()))
+    })?;
     if ctx.out.json {
         return ctx.out.json(&json!({
             "verified": true, "network": verified.network, "chart": verified.chart, "height": verified.as_of.height,
@@ -64,26 +70,36 @@ pub(crate) fn run(args: &Verify, ctx: &Context) -> Result<(), Failure> {
 
 fn read_checkpoint(path: &PathBuf) -> Result<Checkpoint, Failure> {
     let text = fs::read(path).map_err(|error| Failure::file(path, &error))?;
-    serde_json::from_slice(&text).map_err(|error| Failure::input(format!("`{}` is no checkpoint: {error}", path.display())))
+    serde_json::from_slice(&text)
+        .map_err(|error| Failure::input(format!("`{}` is no checkpoint: {error}", path.display())))
 }
 
 fn show(verified: &Verified, ctx: &Context) {
     let mut table = Table::default();
     table.row(["verified", "every record, every access, that none is left out, and the signatures"]);
     table.row(["as of", &as_of(verified.as_of)]);
-    table.row(["vouched for by", &format!("block {} at height {}", short(verified.certified.1), verified.certified.0)]);
+    table.row([
+        "vouched for by",
+        &format!("block {} at height {}", short(verified.certified.1), verified.certified.0),
+    ]);
     table.row(["chart", &verified.chart.to_string()]);
     table.row(["network", &verified.network.to_string()]);
-    table.row(["records", &format!(
-        "{} in the file, {} erased, {} withheld; {} packs",
-        verified.resources, verified.erased, verified.withheld, verified.packs
-    )]);
+    table.row([
+        "records",
+        &format!(
+            "{} in the file, {} erased, {} withheld; {} packs",
+            verified.resources, verified.erased, verified.withheld, verified.packs
+        ),
+    ]);
     table.row(["log", &format!("{} lines, {} accesses", verified.lines, verified.accesses.len())]);
-    table.row(["checkpoint", match verified.checkpoint {
-        CheckpointSaid::NotGiven => "none given",
-        CheckpointSaid::Agrees => "agrees: the same chain",
-        CheckpointSaid::OutOfReach => "out of reach: of a height that the file's headers don't include",
-    }]);
+    table.row([
+        "checkpoint",
+        match verified.checkpoint {
+            CheckpointSaid::NotGiven => "none given",
+            CheckpointSaid::Agrees => "agrees: the same chain",
+            CheckpointSaid::OutOfReach => "out of reach: of a height that the file's headers don't include",
+        },
+    ]);
     ctx.out.table(&table);
     if verified.accesses.is_empty() {
         return;

@@ -50,8 +50,10 @@ mod tests {
     #[test]
     fn all_bundles_of_the_repository_are_shipped() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/bundles");
-        let mut there: Vec<String> =
-            fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut there: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         there.sort();
         assert_eq!(there, BUNDLES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         assert!(!content(HEROINE).is_empty());

@@ -24,7 +24,10 @@ impl Tour<'_> {
              at once, without her consent, but not without a trace: she is told, and the clinic must review it.",
         );
         let chart = self.heroine()?.chart;
-        stage.command(format_args!("--profile lakeside/dr-baker open {} --break-glass --reason \"{REASON}\"", self.chart()?));
+        stage.command(format_args!(
+            "--profile lakeside/dr-baker open {} --break-glass --reason \"{REASON}\"",
+            self.chart()?
+        ));
         let ask = Ask {
             emergency: Some(Emergency { reason: Reason::Life, step_up: true }),
             reason: Some(REASON.to_owned()),

@@ -124,7 +124,8 @@ pub(crate) struct Plan {
 
 /// Lays a fresh network of the first `count` organisations out in `dir`.
 pub(crate) fn lay_out(dir: &Path, count: usize) -> Result<Plan, Failure> {
-    let organisations = ORGANISATIONS.get(..count).ok_or_else(|| Failure::input("there are 1 to 7 organisations"))?;
+    let organisations =
+        ORGANISATIONS.get(..count).ok_or_else(|| Failure::input("there are 1 to 7 organisations"))?;
     let lock = lock(None);
     let ports = free_ports(count * 2)?;
     let mut members = Vec::new();
@@ -154,7 +155,12 @@ pub(crate) fn lay_out(dir: &Path, count: usize) -> Result<Plan, Failure> {
     Ok(Plan { dir: dir.to_owned(), genesis_path, genesis, members })
 }
 
-fn make_person(home: &Path, laid: &Laid, group: &str, person: &Person) -> Result<(ProfileName, Staff), Failure> {
+fn make_person(
+    home: &Path,
+    laid: &Laid,
+    group: &str,
+    person: &Person,
+) -> Result<(ProfileName, Staff), Failure> {
     let Person { name, display, kind, role, orders } = person;
     let name: ProfileName = format!("{group}/{name}").parse()?;
     let key = fresh_key();
@@ -185,7 +191,8 @@ fn make_person(home: &Path, laid: &Laid, group: &str, person: &Person) -> Result
 fn free_ports(count: usize) -> Result<Vec<SocketAddr>, Failure> {
     let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     let held = (0..count).map(|_| TcpListener::bind(address)).collect::<Result<Vec<_>, _>>();
-    let held = held.map_err(|error| Failure::new(Exit::Machine, format!("no free port on loopback: {error}")))?;
+    let held =
+        held.map_err(|error| Failure::new(Exit::Machine, format!("no free port on loopback: {error}")))?;
     let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
     addresses.map_err(|error| Failure::new(Exit::Machine, format!("no free port on loopback: {error}")))
 }
@@ -201,7 +208,10 @@ mod tests {
             let plan = lay_out(dir.path(), count).unwrap();
             assert_eq!(plan.members.len(), count);
             assert!(plan.genesis.demo);
-            assert_eq!(Profile::list(dir.path()).len(), plan.members.iter().map(|laid| laid.profiles.len()).sum());
+            assert_eq!(
+                Profile::list(dir.path()).len(),
+                plan.members.iter().map(|laid| laid.profiles.len()).sum()
+            );
             for laid in &plan.members {
                 let config = node::load_config(&laid.dir.join("node.toml")).unwrap();
                 assert_eq!(config.members.len(), count);

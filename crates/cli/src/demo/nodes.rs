@@ -68,7 +68,9 @@ impl Nodes {
         let failure = match ready {
             Ok(Ok(())) => return Ok(nodes),
             Ok(Err(failure)) => failure,
-            Err(_) => Failure::new(Exit::Unreachable, "the nodes are not ready within a minute; see their logs"),
+            Err(_) => {
+                Failure::new(Exit::Unreachable, "the nodes are not ready within a minute; see their logs")
+            }
         };
         let logs: Vec<String> = plan.members.iter().filter_map(tail).collect();
         nodes.stop().await;
@@ -77,13 +79,18 @@ impl Nodes {
 
     async fn await_ready(&mut self, plan: &Plan) -> Result<(), Failure> {
         for running in &mut self.running {
-            let died = || Failure::new(Exit::Fault, format!("the node of {} ended before it was ready", running.org));
+            let died = || {
+                Failure::new(Exit::Fault, format!("the node of {} ended before it was ready", running.org))
+            };
             let stdout = running.child.stdout.take().ok_or_else(died)?;
             let mut lines = BufReader::new(stdout).lines();
             lines.next_line().await.ok().flatten().ok_or_else(died)?;
         }
         for laid in &plan.members {
-            while !status(plan.genesis.network(), laid.org.clone(), laid.rpc).await.is_ok_and(|height| height > 0) {
+            while !status(plan.genesis.network(), laid.org.clone(), laid.rpc)
+                .await
+                .is_ok_and(|height| height > 0)
+            {
                 self.check_alive()?;
                 sleep(LOOK_EVERY).await;
             }
@@ -94,7 +101,10 @@ impl Nodes {
     fn check_alive(&mut self) -> Result<(), Failure> {
         for running in &mut self.running {
             if let Ok(Some(status)) = running.child.try_wait() {
-                return Err(Failure::new(Exit::Fault, format!("the node of {} ended: {status}", running.org)));
+                return Err(Failure::new(
+                    Exit::Fault,
+                    format!("the node of {} ended: {status}", running.org),
+                ));
             }
         }
         Ok(())
@@ -147,7 +157,8 @@ impl Nodes {
 }
 
 fn spawn(laid: &Laid) -> Result<Running, Failure> {
-    let program = env::current_exe().map_err(|error| Failure::new(Exit::Fault, format!("this program: {error}")))?;
+    let program =
+        env::current_exe().map_err(|error| Failure::new(Exit::Fault, format!("this program: {error}")))?;
     let log = log_path(laid);
     let errors = fs::OpenOptions::new().create(true).append(true).open(&log);
     let errors = errors.map_err(|error| Failure::file(&log, &error))?;
@@ -163,7 +174,9 @@ fn spawn(laid: &Laid) -> Result<Running, Failure> {
         // Ctrl-C at the terminal is for the demonstration, which then stops its nodes in order.
         .process_group(0)
         .kill_on_drop(true);
-    let child = command.spawn().map_err(|error| Failure::new(Exit::Machine, format!("a node can't be started: {error}")))?;
+    let child = command
+        .spawn()
+        .map_err(|error| Failure::new(Exit::Machine, format!("a node can't be started: {error}")))?;
     Ok(Running { org: laid.org.clone(), child })
 }
 

@@ -110,19 +110,26 @@ impl Tour<'_> {
         let access = find(&audit, id)?;
         claim(access.outcome == Outcome::Denied, "she sees the denied access")?;
         claim(told(access).is_some_and(|who| who.contains("Baker")), "she reads who it was")?;
-        Ok(format!("she sees the denied access; proven: none is left out up to height {}", audit.as_of.height))
+        Ok(format!(
+            "she sees the denied access; proven: none is left out up to height {}",
+            audit.as_of.height
+        ))
     }
 
     pub(super) async fn grant(&mut self, stage: &Stage) -> Result<String, Failure> {
         let profile = self.heroine()?.profile.to_string();
         stage.tell("She permits Lakeside Clinic to read for treatment, for thirty days. She names no category: general only.");
-        stage.command(format_args!("--profile {profile} consent grant mine --to lakeside-clinic --purpose TREAT --until 30d"));
+        stage.command(format_args!(
+            "--profile {profile} consent grant mine --to lakeside-clinic --purpose TREAT --until 30d"
+        ));
         let (patient, chart) = self.patient().await?;
         let until = patient.host().now().plus(CONSENT_FOR);
         let terms = GrantTerms {
             chart,
             effect: Effect::Permit,
-            grantee: "lakeside-clinic".parse().map_err(|error| Failure::new(Exit::Fault, format!("{error}")))?,
+            grantee: "lakeside-clinic"
+                .parse()
+                .map_err(|error| Failure::new(Exit::Fault, format!("{error}")))?,
             action: Action::Read,
             purposes: vec![Purpose::Treatment],
             what: What::General,
@@ -132,13 +139,19 @@ impl Tour<'_> {
         let done = patient.direct(&terms).await?;
         self.settle(&patient, chart, done.height).await?;
         let (consents, _) = patient.consents(chart).await?;
-        claim(consents.iter().any(|consent| consent.directive.id == done.tx && consent.live), "the directive is in force")?;
+        claim(
+            consents.iter().any(|consent| consent.directive.id == done.tx && consent.live),
+            "the directive is in force",
+        )?;
         Ok(format!("directive {} is in force from height {} on", short(done.tx), done.height))
     }
 
     pub(super) async fn opened(&mut self, stage: &Stage) -> Result<String, Failure> {
         stage.tell("Dr. Baker asks again. What the consent covers opens; what is sensitive stays closed, and he is told so.");
-        stage.command(format_args!("--profile lakeside/dr-baker open {} --purpose TREAT --out chart.json", self.chart()?));
+        stage.command(format_args!(
+            "--profile lakeside/dr-baker open {} --purpose TREAT --out chart.json",
+            self.chart()?
+        ));
         let opened = self.ask("lakeside/dr-baker", Purpose::Treatment).await?;
         stage.table(&classes(&opened));
         stage.tell(timings(&opened));
@@ -146,10 +159,19 @@ impl Tour<'_> {
         self.check_bytes(&opened)?;
         claim(of_category(&opened, false) == 0, "no sensitive record opens")?;
         let denied: Vec<_> = opened.denied().collect();
-        claim(!denied.is_empty() && denied.iter().all(|class| class.special), "the sensitive class is denied, and only that")?;
-        let rests = opened.classes.iter().any(|class| class.decision.permit && matches!(class.decision.by, By::Directive(_)));
+        claim(
+            !denied.is_empty() && denied.iter().all(|class| class.special),
+            "the sensitive class is denied, and only that",
+        )?;
+        let rests = opened
+            .classes
+            .iter()
+            .any(|class| class.decision.permit && matches!(class.decision.by, By::Directive(_)));
         claim(rests, "what opened rests on her directive")?;
-        Ok(format!("{} records opened, byte for byte; the sensitive ones denied and said so", opened.records.len()))
+        Ok(format!(
+            "{} records opened, byte for byte; the sensitive ones denied and said so",
+            opened.records.len()
+        ))
     }
 
     pub(super) async fn explained(&mut self, stage: &Stage) -> Result<String, Failure> {
@@ -180,7 +202,8 @@ impl Tour<'_> {
         stage.tell("She takes her consent back. The order of blocks decides: what comes after it is denied.");
         stage.command(format_args!("--profile {profile} consent revoke mine --to lakeside-clinic"));
         let (patient, chart) = self.patient().await?;
-        let grantee = "lakeside-clinic".parse().map_err(|error| Failure::new(Exit::Fault, format!("{error}")))?;
+        let grantee =
+            "lakeside-clinic".parse().map_err(|error| Failure::new(Exit::Fault, format!("{error}")))?;
         let done = patient.revoke_from(chart, &grantee).await?;
         let opened = self.ask("lakeside/dr-baker", Purpose::Treatment).await?;
         claim(opened.as_of.height >= done.height, "the clinic asked after the revocation")?;
@@ -215,7 +238,10 @@ impl Tour<'_> {
                 // Another letter or digit: the file stays readable, and still says something else.
                 *byte = if *byte == b'7' { b'8' } else { b'7' };
             }
-            claim(verify(&tampered, &self.plan.genesis, None).is_err(), format_args!("a change at byte {at} is found"))?;
+            claim(
+                verify(&tampered, &self.plan.genesis, None).is_err(),
+                format_args!("a change at byte {at} is found"),
+            )?;
         }
         Ok(format!(
             "{} records, {} erased, {} accesses verify as of height {}; {FLIPS} of {FLIPS} tampered copies are refused",

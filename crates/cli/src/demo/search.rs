@@ -50,7 +50,9 @@ impl Needles {
     pub(super) fn first_in(&self, bytes: &[u8]) -> Option<String> {
         for (at, pair) in bytes.windows(2).enumerate() {
             let [first, second] = pair else { continue };
-            let Some(list) = self.by_start.get(usize::from(u16::from_be_bytes([*first, *second]))) else { continue };
+            let Some(list) = self.by_start.get(usize::from(u16::from_be_bytes([*first, *second]))) else {
+                continue;
+            };
             for needle in list.iter().filter_map(|needle| self.all.get(*needle)) {
                 if bytes.get(at..).is_some_and(|rest| rest.starts_with(needle)) {
                     return Some(String::from_utf8_lossy(needle).into_owned());

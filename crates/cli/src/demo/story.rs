@@ -6,12 +6,7 @@ use super::{
     stage::{Ended, Stage, claim},
 };
 use crate::{exit::Failure, out::Table, words::short};
-use client::{
-    AsOf, Client, SystemHost,
-    audit::Audit,
-    import::Imported,
-    keys::ProfileName,
-};
+use client::{AsOf, Client, SystemHost, audit::Audit, import::Imported, keys::ProfileName};
 use primitives::{ChartId, TxId};
 use std::{
     path::PathBuf,
@@ -114,13 +109,16 @@ impl<'a> Tour<'a> {
 
     /// Commands to try once the story is told.
     pub(crate) fn suggestions(&self) -> Vec<String> {
-        let mut commands = vec!["profile list".to_owned(), "--profile riverside/dr-adams chart list".to_owned()];
+        let mut commands =
+            vec!["profile list".to_owned(), "--profile riverside/dr-adams chart list".to_owned()];
         let other = self.imported.iter().find_map(|one| Some((short(one.chart), one.profile.clone()?)));
         if let Some((chart, profile)) = other {
             if self.plan.members.len() > 1 {
                 commands.push(format!("--profile lakeside/dr-baker open {chart} --purpose TREAT"));
                 commands.push(format!("--profile {profile} consent grant mine --to lakeside-clinic --purpose TREAT --category all"));
-                commands.push(format!("--profile lakeside/dr-baker open {chart} --purpose TREAT --out chart.json"));
+                commands.push(format!(
+                    "--profile lakeside/dr-baker open {chart} --purpose TREAT --out chart.json"
+                ));
             }
             commands.push(format!("--profile {profile} audit mine"));
             commands.push(format!("--profile {profile} export mine --out history.json"));

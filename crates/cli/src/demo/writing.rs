@@ -49,9 +49,14 @@ impl Tour<'_> {
         let seconds = began.elapsed().as_secs_f64();
         let mut table = Table::new(&["chart", "records", "height", "patient", "profile"]);
         for one in imported.iter().take(12) {
-            let name = if one.directory { "(directory: names no patient)" } else { one.name.as_deref().unwrap_or("") };
+            let name = if one.directory {
+                "(directory: names no patient)"
+            } else {
+                one.name.as_deref().unwrap_or("")
+            };
             let profile = one.profile.as_ref().map(ToString::to_string).unwrap_or_default();
-            let cells = [short(one.chart), one.records.to_string(), one.height.to_string(), name.to_owned(), profile];
+            let cells =
+                [short(one.chart), one.records.to_string(), one.height.to_string(), name.to_owned(), profile];
             table.row(cells);
         }
         stage.table(&table);
@@ -95,7 +100,8 @@ impl Tour<'_> {
             }
         }
         let needles = Needles::new(strings);
-        let found_in_source = bundles::BUNDLES.iter().all(|(_, content)| needles.first_in(content.as_bytes()).is_some());
+        let found_in_source =
+            bundles::BUNDLES.iter().all(|(_, content)| needles.first_in(content.as_bytes()).is_some());
         claim(found_in_source, "the search finds them in the bundles themselves")?;
         let mut searched = Searched::default();
         for laid in &self.plan.members {
@@ -132,16 +138,22 @@ impl Tour<'_> {
         claim(one.chart == chart && !one.created, "the finding went into the same chart")?;
         let after = Contents::of(&client.log(chart, 0).await?);
         let written = after.packs.iter().find(|pack| pack.root == one.pack);
-        let records = written.map(|pack| &pack.compartments).into_iter().flatten().filter(|id| {
-            after.compartments.get(*id).is_some_and(|kept| kept.role == Role::Records)
-        });
+        let records = written
+            .map(|pack| &pack.compartments)
+            .into_iter()
+            .flatten()
+            .filter(|id| after.compartments.get(*id).is_some_and(|kept| kept.role == Role::Records));
         let records: Vec<_> = records.collect();
         claim(!records.is_empty(), "the pack names its compartments")?;
         claim(records.iter().all(|id| !before.compartments.contains_key(*id)), "its compartments are fresh")?;
         let baker = self.client("lakeside/dr-baker").await?;
         let opened = baker.open(&Ask::all(chart, Purpose::Treatment)).await?;
         claim(!opened.permitted && !opened.is_open(), "the clinic is still denied")?;
-        Ok(format!("{} records lie in {} fresh compartment(s); old keys open nothing of it", one.records, records.len()))
+        Ok(format!(
+            "{} records lie in {} fresh compartment(s); old keys open nothing of it",
+            one.records,
+            records.len()
+        ))
     }
 
     pub(super) async fn erase(&mut self, stage: &Stage) -> Result<String, Failure> {
@@ -156,14 +168,24 @@ impl Tour<'_> {
         let members = self.plan.members.len();
         for done in &ordered {
             let row = patient.await_erasure(done.tx, ERASED_WITHIN).await?;
-            let row = row.ok_or_else(|| Failure::new(Exit::Unverified, "this does not hold: the erasure is on the ledger"))?;
+            let row = row.ok_or_else(|| {
+                Failure::new(Exit::Unverified, "this does not hold: the erasure is on the ledger")
+            })?;
             claim(row.effective, "enough members have confirmed")?;
-            claim(row.complete, format_args!("all {members} members have confirmed, not only {}", row.receipted.count()))?;
-            stage.tell(format_args!("ordered at height {}, confirmed by {} of {members} members", done.height, row.receipted.count()));
+            claim(
+                row.complete,
+                format_args!("all {members} members have confirmed, not only {}", row.receipted.count()),
+            )?;
+            stage.tell(format_args!(
+                "ordered at height {}, confirmed by {} of {members} members",
+                done.height,
+                row.receipted.count()
+            ));
         }
         let adams = self.client("riverside/dr-adams").await?;
         let opened = adams.open(&Ask::all(chart, Purpose::Treatment)).await?;
-        let left = opened.records.iter().filter(|record| record.category.as_deref() != Some("general")).count();
+        let left =
+            opened.records.iter().filter(|record| record.category.as_deref() != Some("general")).count();
         claim(left == 0, format_args!("not one of {left} sensitive records opens"))?;
         claim(opened.is_open(), "the general records still open")?;
         let psy = Category::parse("PSY").into_iter().collect();
@@ -183,14 +205,17 @@ fn heroine(imported: &[Imported]) -> Result<Heroine, Failure> {
         let profile = one.profile.clone()?;
         Some(Heroine { chart: one.chart, profile, name: one.name.clone().unwrap_or_default() })
     });
-    found.ok_or_else(|| Failure::new(Exit::Unverified, "this does not hold: the shipped patients have charts and profiles"))
+    found.ok_or_else(|| {
+        Failure::new(Exit::Unverified, "this does not hold: the shipped patients have charts and profiles")
+    })
 }
 
 /// A later finding of the same patient: her Patient resource as it was submitted, and an Observation.
 fn later() -> Result<Vec<u8>, Failure> {
     let bundle = read(bundles::content(bundles::HEROINE))?;
     let wrong = || Failure::new(Exit::Fault, "the shipped bundle has no patient");
-    let patient = bundle.entries().find(|entry| entry.resource.as_ref().is_some_and(|one| one.kind == "Patient"));
+    let patient =
+        bundle.entries().find(|entry| entry.resource.as_ref().is_some_and(|one| one.kind == "Patient"));
     let patient = patient.ok_or_else(wrong)?;
     let full_url = patient.full_url.as_deref().ok_or_else(wrong)?;
     let resource = patient.resource.as_ref().ok_or_else(wrong)?.bytes();
@@ -199,7 +224,10 @@ fn later() -> Result<Vec<u8>, Failure> {
     );
     let records = [
         collect::Record { full_url: Some(full_url), resource },
-        collect::Record { full_url: Some("urn:uuid:7d0c6f5e-1f54-4c62-9a43-0d7a4a5f1c11"), resource: observation.as_bytes() },
+        collect::Record {
+            full_url: Some("urn:uuid:7d0c6f5e-1f54-4c62-9a43-0d7a4a5f1c11"),
+            resource: observation.as_bytes(),
+        },
     ];
     collect::collect(collect::Form::Collection, records, &Limits::default())
         .map_err(|error| Failure::new(Exit::Fault, format!("the finding can't be written: {error}")))

@@ -104,7 +104,11 @@ pub(super) async fn backup(args: &Backup, ctx: &Context) -> Result<(), Failure> 
         return ctx.out.json(&json!({ "out": args.out, "height": manifest.height, "parts": manifest.parts }));
     }
     let height = manifest.height.unwrap_or(0);
-    ctx.out.say(format_args!("Copied {} up to height {height} to `{}`.", manifest.parts.join(", "), args.out.display()));
+    ctx.out.say(format_args!(
+        "Copied {} up to height {height} to `{}`.",
+        manifest.parts.join(", "),
+        args.out.display()
+    ));
     if config.packs.contains("://") {
         ctx.out.say(format_args!("Packs lie at {} and were not copied.", config.packs));
     }
@@ -137,10 +141,15 @@ pub(super) fn restore(args: &Restore, ctx: &Context) -> Result<(), Failure> {
     store.check_head().map_err(|fault| of_store(&fault))?;
     let root = store.view().map_err(|fault| of_store(&fault))?.root();
     if root != manifest.state_root {
-        return Err(Failure::new(Exit::Unverified, "what came back has another state root than the backup names"));
+        return Err(Failure::new(
+            Exit::Unverified,
+            "what came back has another state root than the backup names",
+        ));
     }
     if ctx.out.json {
-        return ctx.out.json(&json!({ "data": config.data, "height": manifest.height, "parts": manifest.parts }));
+        return ctx
+            .out
+            .json(&json!({ "data": config.data, "height": manifest.height, "parts": manifest.parts }));
     }
     ctx.out.say(format_args!(
         "Restored {} up to height {}. Check all of it with `horkos node verify`. The validator stays off: its old key must not sign over restored data.",
@@ -152,8 +161,11 @@ pub(super) fn restore(args: &Restore, ctx: &Context) -> Result<(), Failure> {
 
 /// Copies a folder, durably. Nothing but files and folders is followed.
 fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(to).map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", to.display())))?;
-    let failed = |path: &Path, error: &io::Error| Failure::new(Exit::Machine, format!("`{}`: {error}", path.display()));
+    fs::create_dir_all(to)
+        .map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", to.display())))?;
+    let failed = |path: &Path, error: &io::Error| {
+        Failure::new(Exit::Machine, format!("`{}`: {error}", path.display()))
+    };
     for entry in fs::read_dir(from).map_err(|error| failed(from, &error))? {
         let entry = entry.map_err(|error| failed(from, &error))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
@@ -162,7 +174,9 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
             copy(&source, &target)?;
         } else if kind.is_file() {
             fs::copy(&source, &target).map_err(|error| failed(&source, &error))?;
-            fs::File::open(&target).and_then(|file| file.sync_all()).map_err(|error| failed(&target, &error))?;
+            fs::File::open(&target)
+                .and_then(|file| file.sync_all())
+                .map_err(|error| failed(&target, &error))?;
         }
     }
     fs::File::open(to).and_then(|dir| dir.sync_all()).map_err(|error| failed(to, &error))

@@ -30,7 +30,11 @@ pub(super) fn run(args: &Init, ctx: &Context) -> Result<(), Failure> {
     })?;
     for member in genesis.members.iter() {
         if !config.members.iter().any(|address| address.org == member.org) {
-            return Err(Failure::input(format!("`{}` has no address of member `{}`", path.display(), member.org)));
+            return Err(Failure::input(format!(
+                "`{}` has no address of member `{}`",
+                path.display(),
+                member.org
+            )));
         }
     }
     check_keys(&config.keys, member, passphrase)?;
@@ -40,7 +44,9 @@ pub(super) fn run(args: &Init, ctx: &Context) -> Result<(), Failure> {
         check_disk(dir)?;
     }
     if ctx.out.json {
-        return ctx.out.json(&json!({ "org": config.org, "network": genesis.network(), "data": config.data }));
+        return ctx
+            .out
+            .json(&json!({ "org": config.org, "network": genesis.network(), "data": config.data }));
     }
     ctx.out.say(format_args!(
         "{} is ready for network {}: keys fit, ports are free, `{}` can be written. Start it with:\n  horkos node start --config {}",
@@ -55,7 +61,9 @@ pub(super) fn run(args: &Init, ctx: &Context) -> Result<(), Failure> {
 fn check_ports(config: &Config) -> Result<(), Failure> {
     for address in [config.p2p, config.rpc] {
         TcpListener::bind(address).map_err(|error| {
-            let message = format!("cannot listen on {address}: {error}; is another node running, or is the port taken?");
+            let message = format!(
+                "cannot listen on {address}: {error}; is another node running, or is the port taken?"
+            );
             Failure::new(Exit::Machine, message)
         })?;
     }
@@ -63,7 +71,9 @@ fn check_ports(config: &Config) -> Result<(), Failure> {
 }
 
 fn check_disk(dir: &Path) -> Result<(), Failure> {
-    fs::create_dir_all(dir).map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", dir.display())))?;
-    tempfile::tempfile_in(dir).map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", dir.display())))?;
+    fs::create_dir_all(dir)
+        .map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", dir.display())))?;
+    tempfile::tempfile_in(dir)
+        .map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", dir.display())))?;
     Ok(())
 }

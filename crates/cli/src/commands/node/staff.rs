@@ -39,7 +39,9 @@ pub(super) fn run(args: &AddStaff, ctx: &Context) -> Result<(), Failure> {
     let path = &args.config.config;
     load_config(path).map_err(of_config)?;
     if let Some(unknown) = args.orders.iter().find(|order| *order != "*" && kind_named(order).is_none()) {
-        return Err(Failure::input(format!("`{unknown}` is no kind of transaction; `horkos tx list` shows all")));
+        return Err(Failure::input(format!(
+            "`{unknown}` is no kind of transaction; `horkos tx list` shows all"
+        )));
     }
     let practitioner = args.practitioner.unwrap_or_else(|| fresh_key().public().principal());
     let staff = Staff {

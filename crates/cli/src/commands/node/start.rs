@@ -47,14 +47,17 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
     log_to(args.log.as_deref(), config.log)?;
     // Before anything is opened: a signal that comes early must end the node as cleanly.
     let signals = |kind| signal(kind).map_err(|error| Failure::new(Exit::Fault, format!("signals: {error}")));
-    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) =
+        (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let keys = Keys::load(&config.keys, passphrase)?;
     let node = Node::start(&config, keys).await.map_err(of_start).inspect_err(|failure| {
         tracing::error!(message = failure.message, exit = failure.exit.code(), "the node does not start");
     })?;
     tracing::info!(org = %config.org, rpc = %node.rpc, p2p = %config.p2p, "the node answers");
     if ctx.out.json {
-        ctx.out.json(&json!({ "org": config.org, "rpc": node.rpc, "p2p": config.p2p, "pid": std::process::id() }))?;
+        ctx.out.json(
+            &json!({ "org": config.org, "rpc": node.rpc, "p2p": config.p2p, "pid": std::process::id() }),
+        )?;
     } else {
         ctx.out.line(format_args!("{} answers on {}, validator on {}", config.org, node.rpc, config.p2p));
     }
@@ -73,9 +76,10 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
             tracing::error!(%fault, "the node stopped by a fault");
             Err(Failure::new(Exit::Fault, format!("the node stopped by a fault: {fault}")))
         }
-        Termination::Stopped if !followed => {
-            Err(Failure::new(Exit::Fault, "the node stopped: it could not follow the ledger any more; its log says why"))
-        }
+        Termination::Stopped if !followed => Err(Failure::new(
+            Exit::Fault,
+            "the node stopped: it could not follow the ledger any more; its log says why",
+        )),
         Termination::Stopped => {
             tracing::info!("the node has stopped");
             Ok(())
@@ -102,7 +106,10 @@ fn log_to(path: Option<&Path>, format: LogFormat) -> Result<(), Failure> {
         None => subscribe(format, io::stderr),
         Some(path) => {
             let file = OpenOptions::new().create(true).append(true).open(path);
-            subscribe(format, file.map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", path.display())))?)
+            subscribe(
+                format,
+                file.map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", path.display())))?,
+            )
         }
     }
     Ok(())

@@ -123,7 +123,10 @@ fn report(walked: &Walked, packs: &PacksFound, dir: &Path, ctx: &Context) -> Res
         }))?;
     } else {
         let mut table = Table::default();
-        table.row(["height".to_owned(), height.map_or("none: not founded yet".to_owned(), |height| height.to_string())]);
+        table.row([
+            "height".to_owned(),
+            height.map_or("none: not founded yet".to_owned(), |height| height.to_string()),
+        ]);
         if let Some((_, root)) = walked.head {
             table.row(["state root".to_owned(), root.to_string()]);
         }
@@ -131,7 +134,10 @@ fn report(walked: &Walked, packs: &PacksFound, dir: &Path, ctx: &Context) -> Res
         table.row(["receipts".to_owned(), walked.receipts.to_string()]);
         table.row(["state entries".to_owned(), walked.entries.to_string()]);
         table.row(["events".to_owned(), format!("{} in {} logs", walked.events, walked.logs)]);
-        table.row(["packs".to_owned(), format!("{}, and {} not on the ledger", packs.verified, packs.uncommitted)]);
+        table.row([
+            "packs".to_owned(),
+            format!("{}, and {} not on the ledger", packs.verified, packs.uncommitted),
+        ]);
         ctx.out.table(&table);
         for damage in &damages {
             ctx.out.line(format_args!("DAMAGE  {damage}"));
@@ -143,7 +149,10 @@ fn report(walked: &Walked, packs: &PacksFound, dir: &Path, ctx: &Context) -> Res
             Ok(())
         }
         count => {
-            let message = format!("{count} damages in `{}`; move it away and restore a backup, or let the node join again", dir.display());
+            let message = format!(
+                "{count} damages in `{}`; move it away and restore a backup, or let the node join again",
+                dir.display()
+            );
             Err(Failure::new(Exit::Unverified, message))
         }
     }
