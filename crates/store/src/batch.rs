@@ -73,6 +73,16 @@ impl BatchView<'_> {
     }
 }
 
+impl Store {
+    /// Begins a batch on top of the newest committed height.
+    ///
+    /// # Errors
+    /// A [`Fault`] if the disk fails.
+    pub fn batch(&self) -> Result<Batch, Fault> {
+        Batch::begin(self.clone())
+    }
+}
+
 impl Batch {
     pub(crate) fn begin(store: Store) -> Result<Self, Fault> {
         let disk = store.disk();

@@ -1,7 +1,6 @@
 //! This file is where a data directory is opened, committed to and pruned.
 
 use crate::{
-    batch::Batch,
     disk::Disk,
     fault::{Damage, Fault, OpenError, Place},
     identity::{Identity, sync_dir},
@@ -83,14 +82,6 @@ impl Store {
         let Some(height) = view.height() else { return Ok(None) };
         let (value, proof) = view.prove(key)?;
         Ok(Some((value, proof, height)))
-    }
-
-    /// Begins a batch on top of the newest committed height.
-    ///
-    /// # Errors
-    /// A [`Fault`] if the disk fails.
-    pub fn batch(&self) -> Result<Batch, Fault> {
-        Batch::begin(self.clone())
     }
 
     /// Removes the transactions of all blocks below `height`, the newest block's excepted. Headers, receipts, events and

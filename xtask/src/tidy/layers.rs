@@ -31,7 +31,9 @@ pub(crate) fn check(tree: &Tree, packages: &[Package]) -> Fallible<Vec<Finding>>
             continue;
         };
         for (used, by_tests) in &package.uses {
-            if row.uses.contains(used) || *by_tests && row.tests_use.contains(used) {
+            // A crate's own tests may name the crate itself, to switch a feature on.
+            let itself = *by_tests && *used == package.name;
+            if itself || row.uses.contains(used) || *by_tests && row.tests_use.contains(used) {
                 continue;
             }
             let who = if *by_tests { "tests of " } else { "" };

@@ -5,7 +5,7 @@ use crate::{
     member::wall_clock,
     trustee::{ReleaseError, Relied},
 };
-use client::wire::{Code, Refusal, Release, ReleaseShares, Released, TrusteeAnswer};
+use client::wire::{Code, More, Refusal, Release, ReleaseShares, Released, TrusteeAnswer};
 use ledger::governance;
 use primitives::Span;
 use std::sync::Arc;
@@ -47,16 +47,38 @@ impl Desk {
         let _late = tokio::time::timeout(CATCH_UP, caught_up).await;
     }
 
+    /// Asks all trustees but those that have answered already, and waits for all of them: for a reader to whom one of
+    /// the first sent a false share.
+    pub(super) async fn gather_more(
+        self: &Arc<Self>,
+        caller: &Caller,
+        more: More,
+    ) -> Result<Vec<TrusteeAnswer>, Refusal> {
+        let More { release, except } = more;
+        self.gather_from(caller, release, &|place| !except.contains(&place), usize::MAX).await
+    }
+
     /// Asks all trustees, and answers when as many as needed have released everything, or all have answered.
     pub(super) async fn gather(
         self: &Arc<Self>,
         caller: &Caller,
         wanted: Release,
     ) -> Result<Vec<TrusteeAnswer>, Refusal> {
+        let needed = governance::quorum(&*self.executor.view()).t as usize;
+        self.gather_from(caller, wanted, &|_| true, needed).await
+    }
+
+    async fn gather_from(
+        self: &Arc<Self>,
+        caller: &Caller,
+        wanted: Release,
+        asks: &(dyn Fn(u32) -> bool + Sync),
+        needed: usize,
+    ) -> Result<Vec<TrusteeAnswer>, Refusal> {
         caller.known()?;
         let wanted = Arc::new(wanted);
         let (sender, mut answers) = mpsc::channel(self.peers.len().max(1));
-        for peer in self.peers.others(&self.me).cloned() {
+        for peer in self.peers.others(&self.me).filter(|peer| asks(peer.place)).cloned() {
             let (wanted, sender) = (Arc::clone(&wanted), sender.clone());
             tokio::spawn(async move {
                 let answer =
@@ -68,14 +90,15 @@ impl Desk {
                 let _unheard = sender.send(TrusteeAnswer { place: peer.place, answer }).await;
             });
         }
-        let (this, own_wanted, own_sender, own_caller) =
-            (Arc::clone(self), Arc::clone(&wanted), sender.clone(), caller.clone());
-        tokio::spawn(async move {
-            let answer = this.release(&own_caller, &own_wanted).await;
-            let _unheard = own_sender.send(TrusteeAnswer { place: this.me.place, answer }).await;
-        });
+        if asks(self.me.place) {
+            let (this, own_wanted, own_sender, own_caller) =
+                (Arc::clone(self), Arc::clone(&wanted), sender.clone(), caller.clone());
+            tokio::spawn(async move {
+                let answer = this.release(&own_caller, &own_wanted).await;
+                let _unheard = own_sender.send(TrusteeAnswer { place: this.me.place, answer }).await;
+            });
+        }
         drop(sender);
-        let needed = governance::quorum(&*self.executor.view()).t as usize;
         let mut all = Vec::new();
         let mut whole = 0_usize;
         while let Some(answer) = answers.recv().await {

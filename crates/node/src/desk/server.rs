@@ -135,6 +135,9 @@ impl Desk {
             wire::GatherShares::NAME => reply::<wire::GatherShares>(
                 self.gather(&caller, wire::request::<wire::GatherShares>(body)?).await,
             ),
+            wire::GatherMore::NAME => reply::<wire::GatherMore>(
+                self.gather_more(&caller, wire::request::<wire::GatherMore>(body)?).await,
+            ),
             wire::OpenSession::NAME => reply::<wire::OpenSession>(
                 self.open_session(&caller, wire::request::<wire::OpenSession>(body)?).await,
             ),

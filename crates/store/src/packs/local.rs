@@ -1,6 +1,6 @@
 //! This file is where packs lie in a directory: written whole and synced before they count, erased in place.
 
-use super::PackError;
+use super::error::PackError;
 use crate::identity::sync_dir;
 use bytes::Bytes;
 use std::{

@@ -1,6 +1,6 @@
 //! This file is where packs lie in an S3-compatible object store.
 
-use super::PackError;
+use super::error::PackError;
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt as _;
 use object_store::{

@@ -1,9 +1,9 @@
 //! This file is where packs are put, fetched, erased and dropped, whatever holds them.
 
-use super::{local::Local, remote::Remote};
+use super::{error::PackError, local::Local, remote::Remote};
 use bytes::Bytes;
 use primitives::{Millis, PackRoot};
-use std::{collections::BTreeMap, io, ops::Range, path::PathBuf, str::FromStr as _, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, str::FromStr as _, sync::Arc};
 
 /// One of the two objects of a pack. They lie apart, so that one can be erased and the other still be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,43 +12,6 @@ pub enum Part {
     Ciphertext,
     /// All records' random parts; without its own, nobody opens a record again.
     Random,
-}
-
-/// Why a pack can't be put, read or changed.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// The place is neither a directory nor a known URL, or an option is unknown.
-    #[error("cannot keep packs at `{place}`: {what}; name a directory or an `s3://bucket/prefix` URL")]
-    Place {
-        /// The place as configured.
-        place: String,
-        /// What is wrong with it.
-        what: String,
-    },
-    /// A file could not be read or written.
-    #[error("cannot access `{}`", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The object store refused or failed.
-    #[error("the object store failed")]
-    Remote(#[source] object_store::Error),
-    /// What is stored is not what was expected.
-    #[error("pack {0} is stored, but is not what it should be; fetch it again from another node")]
-    Damaged(PackRoot),
-    /// A range lies outside the object.
-    #[error("range {}..{} is outside the {size} bytes of pack {root}", range.start, range.end)]
-    Range {
-        /// The pack.
-        root: PackRoot,
-        /// The range asked for.
-        range: Range<u64>,
-        /// The object's size.
-        size: u64,
-    },
 }
 
 /// Where this node keeps packs. Clones share it.
