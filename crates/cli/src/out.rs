@@ -60,13 +60,6 @@ impl Out {
         let _hung_up = writeln!(io::stderr().lock(), "{sentence}");
     }
 
-    /// A sentence, if there is one.
-    pub(crate) fn say_some(&self, sentence: Option<String>) {
-        if let Some(sentence) = sentence {
-            self.say(clean(&sentence));
-        }
-    }
-
     /// Data as JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(value).map_err(|error| {
@@ -74,6 +67,11 @@ impl Out {
         })?;
         self.line(text);
         Ok(())
+    }
+
+    /// The lines of a table, for stdout.
+    pub(crate) fn lines_of(&self, table: &Table) -> Vec<String> {
+        table.lines(self.color_out)
     }
 
     /// A table of data, columns aligned.

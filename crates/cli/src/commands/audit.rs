@@ -3,13 +3,16 @@
 use crate::{
     context::Context,
     exit::Failure,
-    out::{Style, Table},
+    out::{Style, Table, WIDTH, clean, wrap},
     time,
     words::{self, access_json, as_of, by_all, outcome, short, who},
 };
 use clap::Args;
-use client::audit::{Access, Audit, Explanation, Outcome, Told};
-use ledger::access::Finding;
+use client::{
+    Client,
+    audit::{Access, Audit, Explanation, Outcome, Told},
+};
+use ledger::{Event, access::Finding};
 use primitives::TxId;
 use serde_json::json;
 
@@ -28,8 +31,11 @@ pub(crate) struct AuditArgs {
 /// Explain an access: what was asked, what was decided class by class, and by what
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
-    /// The access, as `audit` and `open` show it; a full id
-    access: TxId,
+    /// The access's id; its first digits will do together with a chart
+    access: String,
+    /// The chart, for the first digits [default for a patient: mine]
+    #[arg(long)]
+    chart: Option<String>,
 }
 
 pub(crate) async fn audit(args: &AuditArgs, ctx: &Context) -> Result<(), Failure> {
@@ -45,9 +51,8 @@ pub(crate) async fn audit(args: &AuditArgs, ctx: &Context) -> Result<(), Failure
     if audit.accesses.is_empty() {
         ctx.out.say("Nobody has looked into this chart, nor tried to.");
     } else {
-        ctx.out.table(&table(&audit));
-        for access in &audit.accesses {
-            ctx.out.say_some(remark(access));
+        for line in lines_of(&audit, ctx) {
+            ctx.out.line(line);
         }
     }
     ctx.out.say(format_args!(
@@ -58,45 +63,44 @@ pub(crate) async fn audit(args: &AuditArgs, ctx: &Context) -> Result<(), Failure
     Ok(())
 }
 
-/// All accesses as a table.
-pub(crate) fn table(audit: &Audit) -> Table {
-    let mut table = Table::new(&["time", "height", "who", "of", "role", "for", "decision", "by", "access"]);
+/// All accesses, each in a few lines.
+fn lines_of(audit: &Audit, ctx: &Context) -> Vec<String> {
+    let mut table = Table::new(&["height", "time", "decision", "for", "access"]);
     for access in &audit.accesses {
         let style = match access.outcome {
             Outcome::Permitted => Style::Good,
             Outcome::Partly => Style::Accent,
             Outcome::Denied => Style::Bad,
         };
-        let role = access.reader.role.as_ref().map(ToString::to_string).unwrap_or_default();
-        let mut decision = outcome(access.outcome).to_owned();
-        if access.count > 1 {
-            decision.push_str(&format!(" ×{}", access.count));
-        }
+        let again = if access.count > 1 { format!(" ×{}", access.count) } else { String::new() };
         table.styled([
-            (Style::Plain, time::text(access.time)),
             (Style::Plain, access.height.to_string()),
-            (Style::Plain, who(access)),
-            (Style::Plain, access.reader.org.to_string()),
-            (Style::Plain, role),
+            (Style::Plain, time::text(access.time)),
+            (style, format!("{}{again}", outcome(access.outcome))),
             (Style::Plain, access.purpose.code().to_owned()),
-            (style, decision),
-            (Style::Plain, by_all(&access.by)),
-            (Style::Dim, access.id.to_string()),
+            (Style::Dim, short(access.id)),
         ]);
     }
-    table
+    let mut rows = ctx.out.lines_of(&table).into_iter();
+    let mut lines: Vec<String> = rows.next().into_iter().collect();
+    for (row, access) in rows.zip(&audit.accesses) {
+        lines.push(row);
+        let role = access.reader.role.as_ref().map(|role| format!(", {role}")).unwrap_or_default();
+        let text = format!("{}{role}, {}: {}", who(access), access.reader.org, by_all(&access.by));
+        for text in [Some(text), remark(access)].into_iter().flatten() {
+            lines.extend(wrap(&clean(&text), WIDTH - 8).into_iter().map(|line| format!("        {line}")));
+        }
+    }
+    lines
 }
 
 /// What should be noticed about an access.
 fn remark(access: &Access) -> Option<String> {
-    let id = short(access.id);
     let reason = match &access.told {
         Told::Words(words) => words.reason.as_ref().map(|reason| format!(": “{reason}”")).unwrap_or_default(),
-        Told::Missing => {
-            return Some(format!("{id}: {} left no word of who it was; ask it.", access.reader.org));
-        }
+        Told::Missing => return Some("It left no word of who it was; ask the organisation.".to_owned()),
         Told::Garbage => {
-            return Some(format!("{id}: what {} left can't be read; ask it.", access.reader.org));
+            return Some("What it left of who it was can't be read; ask the organisation.".to_owned());
         }
         Told::Sealed => String::new(),
     };
@@ -106,14 +110,38 @@ fn remark(access: &Access) -> Option<String> {
             Some(Finding::Justified) => "reviewed: justified",
             Some(Finding::Unjustified) => "reviewed: NOT justified",
         };
-        return Some(format!("{id}: the glass was broken{reason}; {review}."));
+        return Some(format!("The glass was broken{reason}; {review}."));
     }
-    (!reason.is_empty()).then(|| format!("{id}: reason given{reason}."))
+    (!reason.is_empty()).then(|| format!("Reason given{reason}."))
+}
+
+/// The access with this id, or the one in the chart's log whose id begins so.
+pub(crate) async fn find(client: &Client, text: &str, chart: Option<&str>) -> Result<TxId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let Some(chart) = chart.or_else(|| client.seat().and_then(|seat| seat.profile.chart).map(|_| "mine"))
+    else {
+        return Err(Failure::input(format!(
+            "`{text}` is no full id of an access; name its chart with --chart"
+        )));
+    };
+    let chart = words::chart(client, chart).await?;
+    let lines = client.log(chart, 0).await?;
+    let accesses = lines.iter().filter(|line| matches!(line.event, Some(Event::Decided(_))));
+    let begins = |id: &TxId| text.len() >= 4 && id.to_string().starts_with(text);
+    let found: Vec<TxId> = accesses.map(|line| line.logged.tx).filter(begins).collect();
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(Failure::input(format!("the chart has no access `{text}`; `audit` shows them"))),
+        _ => Err(Failure::input(format!("`{text}` begins several accesses' ids; write more of it"))),
+    }
 }
 
 pub(crate) async fn explain(args: &ExplainArgs, ctx: &Context) -> Result<(), Failure> {
     let client = ctx.client().await?;
-    let explanation = client.explain(args.access).await?;
+    let id = find(&client, &args.access, args.chart.as_deref()).await?;
+    let explanation = client.explain(id).await?;
     if ctx.out.json {
         let mut value = access_json(&explanation.access);
         if let Some(object) = value.as_object_mut() {
@@ -126,7 +154,7 @@ pub(crate) async fn explain(args: &ExplainArgs, ctx: &Context) -> Result<(), Fai
         }
         return ctx.out.json(&value);
     }
-    for line in lines(&explanation) {
+    for line in lines(&explanation).iter().flat_map(|line| wrap(line, WIDTH)) {
         ctx.out.line(line);
     }
     ctx.out.say(format_args!("Proven as of {}.", as_of(explanation.as_of)));

@@ -194,8 +194,20 @@ async fn list(args: &List, ctx: &Context) -> Result<(), Failure> {
             "chart": chart, "height": at.height, "time": time::text(at.time), "consents": all,
         }));
     }
-    let mut table = Table::new(&["directive", "", "to", "for", "categories", "until", "state"]);
-    for consent in &consents {
+    if consents.is_empty() {
+        ctx.out.say("There are none.");
+    }
+    for line in lines_of(&consents, ctx) {
+        ctx.out.line(line);
+    }
+    ctx.out.say(format_args!("None is left out as of {}; proven.", as_of(at)));
+    Ok(())
+}
+
+/// All directives, each in two lines.
+fn lines_of(consents: &[Consent], ctx: &Context) -> Vec<String> {
+    let mut table = Table::new(&["directive", "", "for", "to", "state"]);
+    for consent in consents {
         let directive = &consent.directive;
         let effect = match (directive.effect, directive.action) {
             (Effect::Permit, Action::Read) => "permits reading",
@@ -205,27 +217,27 @@ async fn list(args: &List, ctx: &Context) -> Result<(), Failure> {
         };
         let purposes: Vec<&str> = directive.purposes.iter().map(|purpose| purpose.code()).collect();
         let (style, state) = match (&consent.revoked, consent.live) {
-            (Some(at), _) => (Style::Dim, format!("revoked at {}", at.height)),
+            (Some(at), _) => (Style::Dim, format!("revoked at height {}", at.height)),
             (None, true) => (Style::Good, "in force".to_owned()),
             (None, false) => (Style::Dim, "not in force".to_owned()),
         };
-        let cells = [
-            short(directive.id),
-            effect.to_owned(),
-            directive.grantee.to_string(),
-            purposes.join(" "),
-            consent.categories.join(" "),
-            time::text(directive.until),
-        ];
+        let cells =
+            [short(directive.id), effect.to_owned(), purposes.join(" "), directive.grantee.to_string()];
         table.styled(cells.into_iter().map(|cell| (Style::Plain, cell)).chain([(style, state)]));
     }
-    if consents.is_empty() {
-        ctx.out.say("There are none.");
-    } else {
-        ctx.out.table(&table);
+    let mut rows = ctx.out.lines_of(&table).into_iter();
+    let mut lines: Vec<String> = rows.next().filter(|_| !consents.is_empty()).into_iter().collect();
+    for (row, consent) in rows.zip(consents) {
+        lines.push(row);
+        // Whoever lacks the chart's tag key sees opaque tags: the beginning will do.
+        let categories = consent.categories.iter().map(|name| match name.strip_prefix("tag ") {
+            Some(tag) => format!("tag {}", short(tag)),
+            None => name.clone(),
+        });
+        let categories = categories.collect::<Vec<_>>().join(", ");
+        lines.push(format!("              {categories}; until {}", time::text(consent.directive.until)));
     }
-    ctx.out.say(format_args!("None is left out as of {}; proven.", as_of(at)));
-    Ok(())
+    lines
 }
 
 fn consent_json(consent: &Consent) -> Value {

@@ -22,6 +22,8 @@ use tokio::{
 };
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
+/// What is logged unless HORKOS_LOG says otherwise: the storage engine tells much at `info`.
+const LEVELS: &str = "info,fjall=warn,lsm_tree=warn";
 /// How often the part that follows the ledger is looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,7 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let keys = Keys::load(&config.keys, passphrase)?;
     let node = Node::start(&config, keys).await.map_err(of_start).inspect_err(|failure| {
-        tracing::error!(message = failure.message, exit = failure.exit.code(), "the node does not start");
+        tracing::error!(reason = failure.message, exit = failure.exit.code(), "the node does not start");
     })?;
     tracing::info!(org = %config.org, rpc = %node.rpc, p2p = %config.p2p, "the node answers");
     if ctx.out.json {
@@ -116,7 +118,7 @@ fn log_to(path: Option<&Path>, format: LogFormat) -> Result<(), Failure> {
 }
 
 fn subscribe<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(format: LogFormat, writer: W) {
-    let filter = EnvFilter::try_from_env("HORKOS_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("HORKOS_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     match format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
