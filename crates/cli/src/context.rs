@@ -17,14 +17,36 @@ use zeroize::{Zeroize as _, Zeroizing};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Globals {
     /// Who acts: `group/name`, as riverside/dr-adams
-    #[arg(long, global = true, env = "HORKOS_PROFILE", value_name = "NAME", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        env = "HORKOS_PROFILE",
+        hide_env_values = true,
+        value_name = "NAME",
+        help_heading = "Everywhere"
+    )]
     pub(crate) profile: Option<String>,
     /// Directory that holds profiles and their genesis file [default: ~/.horkos]
-    #[arg(long, global = true, env = "HORKOS_HOME", value_name = "DIR", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        global = true,
+        env = "HORKOS_HOME",
+        hide_env_values = true,
+        value_name = "DIR",
+        help_heading = "Everywhere"
+    )]
     pub(crate) home: Option<PathBuf>,
     /// Data as JSON on stdout, failures as JSON on stderr
     #[arg(long, global = true, help_heading = "Everywhere")]
     pub(crate) json: bool,
+}
+
+/// Where the node's one configuration file is.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigPath {
+    /// The node's configuration file
+    #[arg(long, value_name = "FILE", default_value = "node.toml")]
+    pub(crate) config: PathBuf,
 }
 
 /// Who runs a command, and where it speaks.

@@ -10,7 +10,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use client::{
-    keys::write_private,
+    keys::{Profile, ProfileKind, write_private},
     open::{Ask, Emergency, Opened, WhyDistrusted, WhyNot},
 };
 use ledger::{access::Reason, consent::Purpose};
@@ -26,7 +26,7 @@ pub(crate) struct Open {
     /// The chart's id, its first digits, or `mine`
     chart: String,
     /// What for: an HL7 v3 PurposeOfUse code, as TREAT, HPAYMT, PATRQT [default for a patient: PATRQT]
-    #[arg(long, value_name = "CODE", required_unless_present = "break_glass")]
+    #[arg(long, value_name = "CODE")]
     purpose: Option<Purpose>,
     /// Only these categories: general, PSY, HIV …, separated by commas [default: all that there is]
     #[arg(long = "category", value_name = "CODE", value_delimiter = ',')]
@@ -74,11 +74,15 @@ pub(crate) async fn run(args: Open, ctx: &Context) -> Result<Exit, Failure> {
     if args.purpose == Some(Purpose::BreakGlass) && !args.break_glass {
         return Err(Failure::new(Exit::Usage, "an emergency is declared with --break-glass and --reason"));
     }
+    let purpose = match args.purpose {
+        Some(purpose) => purpose,
+        None if args.break_glass => Purpose::BreakGlass,
+        None => default_purpose(ctx)?,
+    };
     // The key was read for this very command, with its passphrase: that is the proof once more who it is.
     let emergency = args.break_glass.then(|| Emergency { reason: args.emergency.into(), step_up: true });
     let client = ctx.client().await?;
     let chart = words::chart(&client, &args.chart).await?;
-    let purpose = args.purpose.unwrap_or(Purpose::Treatment);
     let spinner = ctx.out.spinner("deciding, recording, gathering keys");
     let opened = client.open(&Ask { chart, purpose, categories, emergency, reason: args.reason }).await;
     spinner.finish_and_clear();
@@ -105,6 +109,17 @@ pub(crate) async fn run(args: Open, ctx: &Context) -> Result<Exit, Failure> {
         }
     }
     Ok(if opened.is_open() { Exit::Done } else { Exit::Denied })
+}
+
+/// A patient opens her own chart at her own request; everybody else says what for.
+fn default_purpose(ctx: &Context) -> Result<Purpose, Failure> {
+    match Profile::load(&ctx.home()?, &ctx.profile()?)?.kind {
+        ProfileKind::Patient => Ok(Purpose::PatientRequest),
+        ProfileKind::Practitioner | ProfileKind::Staff => Err(Failure::new(
+            Exit::Usage,
+            "what for? name a purpose of use with --purpose, as TREAT or HPAYMT",
+        )),
+    }
 }
 
 /// The summary, and as `bundle` exactly the bytes that were submitted.

@@ -130,13 +130,10 @@ fn kept(text: String) -> &'static str {
 fn of_kind(info: &'static KindInfo) -> Command {
     let words = about(info);
     let first = words.split_inclusive(". ").next().unwrap_or(&words).trim().trim_end_matches('.').to_owned();
-    let mut command = Command::new(info.name)
-        .about(first)
-        .long_about(format!(
-            "{words}\n\nFor: {}. Fields take JSON, or plain text; a time also as 2027-01-31 or 30d.",
-            who(info)
-        ))
-        .hide(true);
+    let mut command = Command::new(info.name).about(first).long_about(format!(
+        "{words}\n\nFor: {}. Fields take JSON, or plain text; a time also as 2027-01-31 or 30d.",
+        who(info)
+    ));
     for Property { name, help, required } in properties(info) {
         let flag = kept(name.replace('_', "-"));
         let help = if required { help } else { format!("{help} (may be left out)") };

@@ -23,12 +23,11 @@ fn lines_that_make_no_sense() {
         "
         nonsense | 2 | unrecognized subcommand
         open | 2 | <CHART>
-        open abcd | 2 | --purpose
         open abcd --purpose CURIOSITY | 2 | is not a purpose of use
         open abcd --purpose TREAT --break-glass | 2 | --reason
         consent grant abcd --to A_B --purpose TREAT | 2 | names no grantee
         consent grant abcd --to lakeside-clinic | 2 | --purpose
-        consent revoke abcd | 2 | --to
+        consent revoke abcd | 2 | <DIRECTIVE>
         erase abcd | 2 | --all
         erase abcd --all --category PSY | 2 | cannot be used with
         erase abcd --record x:1 | 2 | names no records
@@ -48,6 +47,7 @@ fn profiles_keys_and_ids() {
         home.path(),
         "
         chart list | 9 | who acts?
+        open abcd | 9 | who acts?
         --profile adams chart list | 9 | is no profile name
         --profile riverside/dr-adams chart list | 9 | there are: none
         open abcd --purpose TREAT --category NOPE | 3 | is no category

@@ -4,10 +4,9 @@
 //! for one height. What is restored can be read, verified and served; to validate again, the organisation needs a new
 //! validator key.
 
-use super::ConfigPath;
 use crate::{
     commands::network::check_empty,
-    context::Context,
+    context::{ConfigPath, Context},
     exit::{Exit, Failure},
     fault::{of_config, of_open, of_store},
     network::write_public,

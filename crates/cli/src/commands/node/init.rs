@@ -1,8 +1,7 @@
 //! This file is where everything that a node needs is checked before its first start.
 
-use super::ConfigPath;
 use crate::{
-    context::{Context, passphrase},
+    context::{ConfigPath, Context, passphrase},
     exit::{Exit, Failure},
     fault::of_config,
     network::check_keys,

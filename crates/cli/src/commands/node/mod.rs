@@ -9,7 +9,6 @@ mod verify;
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
-use std::path::PathBuf;
 
 /// Run an organisation's node: validator, trustee and desk in one process
 #[derive(Subcommand, Debug)]
@@ -21,14 +20,6 @@ pub(crate) enum Node {
     Verify(verify::Verify),
     Backup(backup::Backup),
     Restore(backup::Restore),
-}
-
-/// Where the node's one configuration file is.
-#[derive(clap::Args, Debug)]
-pub(crate) struct ConfigPath {
-    /// The node's configuration file
-    #[arg(long, value_name = "FILE", default_value = "node.toml")]
-    config: PathBuf,
 }
 
 pub(crate) async fn run(command: Node, ctx: &Context) -> Result<(), Failure> {

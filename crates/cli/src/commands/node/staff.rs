@@ -1,8 +1,7 @@
 //! This file is where somebody gets onto the list of those who may use the organisation's node.
 
-use super::ConfigPath;
 use crate::{
-    context::Context,
+    context::{ConfigPath, Context},
     exit::Failure,
     fault::of_config,
     network::{add_staff, fresh_key},

@@ -1,8 +1,7 @@
 //! This file is where a node's process lives: from configuration to a clean end.
 
-use super::ConfigPath;
 use crate::{
-    context::{Context, passphrase},
+    context::{ConfigPath, Context, passphrase},
     exit::{Exit, Failure},
     fault::{of_config, of_start},
 };

@@ -1,7 +1,13 @@
 //! This file is where a running node is asked where it stands.
 
-use super::ConfigPath;
-use crate::{context::Context, exit::Failure, fault::of_config, network::fresh_key, out::Table, time};
+use crate::{
+    context::{ConfigPath, Context},
+    exit::Failure,
+    fault::of_config,
+    network::fresh_key,
+    out::Table,
+    time,
+};
 use clap::Args;
 use client::{
     SystemHost,

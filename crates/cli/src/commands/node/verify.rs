@@ -1,8 +1,7 @@
 //! This file is where all that a node stores is verified, entry by entry, without trusting the node.
 
-use super::ConfigPath;
 use crate::{
-    context::Context,
+    context::{ConfigPath, Context},
     exit::{Exit, Failure, chain},
     fault::{of_config, of_open},
     meaning::Ledger,
