@@ -14,7 +14,7 @@ const GENERATION: usize = 1 << 16;
 ///
 /// Keyed by id *and* signature: another signature over the same bytes has to be checked for itself.
 #[derive(Default)]
-pub struct Verified(Mutex<[HashSet<Hash>; 2]>);
+pub(crate) struct Verified(Mutex<[HashSet<Hash>; 2]>);
 
 fn key(signed: &Signed) -> Hash {
     hash(domain::TX_CACHE, &[signed.tx.id().as_bytes(), &signed.signature.0])
@@ -22,7 +22,7 @@ fn key(signed: &Signed) -> Hash {
 
 impl Verified {
     /// Remembers a transaction whose signature was verified.
-    pub fn note(&self, signed: &Signed) {
+    pub(crate) fn note(&self, signed: &Signed) {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let [young, old] = &mut *guard;
         if young.len() >= GENERATION {
@@ -32,7 +32,7 @@ impl Verified {
     }
 
     /// Whether this very transaction and signature was remembered.
-    pub fn has(&self, signed: &Signed) -> bool {
+    pub(crate) fn has(&self, signed: &Signed) -> bool {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = key(signed);
         guard.iter().any(|generation| generation.contains(&key))

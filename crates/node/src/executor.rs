@@ -195,7 +195,7 @@ impl Executor {
 
 /// The lane of an organisation's traffic.
 #[must_use]
-pub fn lane(org: &OrgId) -> Hash {
+pub(crate) fn lane(org: &OrgId) -> Hash {
     hash(domain::LANE_ORDER, &[org.0.as_bytes()])
 }
 

@@ -240,7 +240,7 @@ fn erased_ranges(
 
 /// The packs and compartments that an erasure touches, from its chart's log.
 #[derive(Debug, Default)]
-pub struct Touched {
+pub(crate) struct Touched {
     /// Packs with records that may have to go.
     pub packs: Vec<PackRoot>,
     /// Whether shares have to go too: everything but single records.
@@ -249,7 +249,7 @@ pub struct Touched {
 
 /// Works out what an erasure touches from the commits in its chart's log.
 #[must_use]
-pub fn touched(state: &dyn State, target: &Target, commits: &[charts::Committed]) -> Touched {
+pub(crate) fn touched(state: &dyn State, target: &Target, commits: &[charts::Committed]) -> Touched {
     let holds = |commit: &charts::Committed, wanted: &dyn Fn(&charts::Compartment) -> bool| {
         let opened = commit.opened.iter().map(|(id, _, _)| *id);
         opened

@@ -15,7 +15,7 @@ struct CallLabels {
 }
 
 /// What a node counts.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     calls: Family<CallLabels, Counter>,
     height: Gauge,
@@ -70,14 +70,14 @@ fn level(value: u64) -> i64 {
 
 impl Metrics {
     /// Counts a call. Unknown methods are counted as one, so that a caller can't make up labels.
-    pub fn count_call(&self, method: &str, ok: bool) {
+    pub(crate) fn count_call(&self, method: &str, ok: bool) {
         let method = METHODS.iter().find(|known| **known == method).copied().unwrap_or("unknown");
         self.calls.get_or_create(&CallLabels { method, outcome: if ok { "ok" } else { "refused" } }).inc();
     }
 
     /// The OpenMetrics text.
     #[must_use]
-    pub fn render(&self, status: &Status, missing: u64, counts: Counts) -> String {
+    pub(crate) fn render(&self, status: &Status, missing: u64, counts: Counts) -> String {
         self.height.set(level(status.height));
         self.time.set(level(status.time.0));
         self.tip.set(level(status.tip));

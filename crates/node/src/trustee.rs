@@ -61,7 +61,7 @@ pub enum AcceptError {
 }
 
 /// What one call released and withheld.
-pub type Handover = (Option<envelope::Release>, Vec<(CompartmentId, u16)>);
+pub(crate) type Handover = (Option<envelope::Release>, Vec<(CompartmentId, u16)>);
 
 /// Why a trustee can't even decide.
 #[derive(Debug, thiserror::Error)]

@@ -52,7 +52,7 @@ struct Cursor {
 ///
 /// # Errors
 /// [`WatchError`]: a fault of this node.
-pub async fn follow(desk: Arc<Desk>, mut stop: watch::Receiver<bool>) -> Result<(), WatchError> {
+pub(crate) async fn follow(desk: Arc<Desk>, mut stop: watch::Receiver<bool>) -> Result<(), WatchError> {
     desk.writes.resume()?;
     let mut tip = desk.executor.tip();
     let mut cursor = Cursor::default();

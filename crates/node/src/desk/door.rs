@@ -17,7 +17,7 @@ const NONCES_MAX: usize = 1 << 20;
 
 /// Who calls.
 #[derive(Clone, Debug)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The key that signed the call.
     pub key: PublicKey,
     /// Who that is on the ledger, if anybody.
@@ -31,7 +31,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Code::Forbidden`].
-    pub fn known(&self) -> Result<(), Refusal> {
+    pub(crate) fn known(&self) -> Result<(), Refusal> {
         if self.signer.is_some() || self.staff.is_some() {
             Ok(())
         } else {
@@ -43,7 +43,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Code::Forbidden`].
-    pub fn ours(&self, me: &Me) -> Result<(), Refusal> {
+    pub(crate) fn ours(&self, me: &Me) -> Result<(), Refusal> {
         let ours = match &self.signer {
             Some(Signer::Organisation(org) | Signer::Practitioner { org, .. }) => *org == me.org,
             Some(Signer::Person { .. } | Signer::Device { .. }) | None => false,
@@ -59,7 +59,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Code::Forbidden`].
-    pub fn staff(&self) -> Result<&Staff, Refusal> {
+    pub(crate) fn staff(&self) -> Result<&Staff, Refusal> {
         self.staff
             .as_ref()
             .ok_or_else(|| forbidden("only this organisation's staff may do this, with the staff key"))
@@ -71,7 +71,7 @@ pub(super) fn forbidden(message: &str) -> Refusal {
 }
 
 /// Checks callers.
-pub struct Door {
+pub(crate) struct Door {
     me: Arc<Me>,
     staff: BTreeMap<PublicKey, Staff>,
     seen: Mutex<HashMap<Hash, Millis>>,
@@ -80,7 +80,7 @@ pub struct Door {
 impl Door {
     /// The door of `me` with its staff list.
     #[must_use]
-    pub fn new(me: Arc<Me>, staff: &[Staff]) -> Self {
+    pub(crate) fn new(me: Arc<Me>, staff: &[Staff]) -> Self {
         let staff = staff.iter().map(|person| (person.key, person.clone())).collect();
         Self { me, staff, seen: Mutex::default() }
     }
@@ -89,7 +89,7 @@ impl Door {
     ///
     /// # Errors
     /// [`Code::Unauthenticated`].
-    pub fn admit(
+    pub(crate) fn admit(
         &self,
         state: &dyn State,
         chain_time: Millis,

@@ -7,5 +7,6 @@ mod office;
 mod packs;
 mod server;
 
-pub use door::Door;
-pub use server::{Desk, ServeError, Served, serve};
+pub(crate) use door::Door;
+pub use server::{Desk, ServeError};
+pub(crate) use server::{Served, serve};

@@ -18,7 +18,6 @@ use std::sync::Arc;
 const KEEP_MAX: Span = Span::days(1);
 /// How long another node may take over an audit record.
 const AUDIT_LIMIT: Span = Span::secs(5);
-const AUDIT: &str = "audit";
 
 fn hold_refusal(error: HoldError) -> Refusal {
     match error {

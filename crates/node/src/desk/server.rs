@@ -55,7 +55,7 @@ pub enum ServeError {
 }
 
 /// A desk that is open.
-pub struct Served {
+pub(crate) struct Served {
     /// Where it listens: the port is known now even if it was 0.
     pub address: SocketAddr,
     task: JoinHandle<()>,
@@ -63,7 +63,7 @@ pub struct Served {
 
 impl Served {
     /// Waits until the desk has closed, after it was told to stop.
-    pub async fn closed(self) {
+    pub(crate) async fn closed(self) {
         // The task ends by itself; a panic in it was logged.
         let _ended = self.task.await;
     }
@@ -169,7 +169,7 @@ fn reply<M: Method>(response: Result<M::Response, Refusal>) -> Answer {
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn serve(
+pub(crate) async fn serve(
     desk: Arc<Desk>,
     address: SocketAddr,
     mut stop: watch::Receiver<bool>,
