@@ -105,6 +105,15 @@ pub fn tag(label: &str) -> Tag {
     Tag(seed("tag", label))
 }
 
+/// How an act ended, in a word: `ok`, or the reject's name.
+#[must_use]
+pub fn said(result: Result<TxId, Reject>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(reject) => reject.info().unwrap().name,
+    }
+}
+
 fn seed(what: &str, label: &str) -> Hash {
     hash(domain::GOLDEN, &[what.as_bytes(), label.as_bytes()])
 }

@@ -74,3 +74,43 @@ pub(super) fn is_sane(params: &Params) -> bool {
         && params.quota_txs >= 100
         && params.proposal_life >= hour
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Propose};
+    use crate::{
+        governance::Params,
+        testing::{World, key, said},
+    };
+    use primitives::Span;
+
+    #[test]
+    fn a_network_must_be_able_to_live_with_it() {
+        let cases: [(&str, fn(&mut Params)); 15] = [
+            ("ok", |_| ()),
+            ("ok", |params| params.session_max = Span::hours(1)),
+            ("CHANGE_INVALID", |params| params.replay_window = Span::secs(601)),
+            ("CHANGE_INVALID", |params| params.lag_max = 255),
+            ("CHANGE_INVALID", |params| params.skew = Span(1_000)),
+            ("CHANGE_INVALID", |params| params.block_bytes_max = 2 << 20),
+            ("CHANGE_INVALID", |params| params.session_max = Span(0)),
+            ("CHANGE_INVALID", |params| params.session_max = Span::hours(13)),
+            ("CHANGE_INVALID", |params| params.access_life = Span::secs(9)),
+            ("CHANGE_INVALID", |params| params.access_life = Span::hours(25)),
+            ("CHANGE_INVALID", |params| params.quota_window = Span(0)),
+            ("CHANGE_INVALID", |params| params.quota_bytes = 1 << 19),
+            ("CHANGE_INVALID", |params| params.quota_txs = 99),
+            ("CHANGE_INVALID", |params| params.proposal_life = Span::secs(60)),
+            ("ok", |params| params.recovery_wait_min = Span::days(14)),
+        ];
+        for (place, (expected, edit)) in cases.into_iter().enumerate() {
+            let mut params = Params::default();
+            edit(&mut params);
+            let act = Propose { change: Change::Params(params) };
+            assert_eq!(said(World::new().act(&key("lakeside-clinic"), act)), expected, "case {place}");
+        }
+        let change = Change::Policy("permit everything".try_into().unwrap());
+        let proposed = World::new().act(&key("lakeside-clinic"), Propose { change });
+        assert_eq!(said(proposed), "CHANGE_INVALID");
+    }
+}

@@ -55,3 +55,31 @@ impl Kind for AppointGuardian {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::identity::script::{acts_for, check};
+
+    #[test]
+    fn a_guardian_is_for_wards() {
+        let appointed = "
+            riverside appoint-guardian nobody friend 900 | PRINCIPAL_UNKNOWN
+            lakeside appoint-guardian ward friend 900 | NOT_OF_THIS_ORGANISATION
+            lakeside enrol ward ward | ok
+            lakeside appoint-guardian ward friend 900 | NOT_OF_THIS_ORGANISATION
+            riverside appoint-guardian owner friend 900 | GUARDIAN_NOT_FOR_ADULT
+            riverside appoint-guardian device friend 900 | GUARDIAN_NOT_FOR_ADULT
+            riverside appoint-guardian ward ward 900 | DELEGATE_UNKNOWN
+            riverside appoint-guardian ward device 900 | DELEGATE_UNKNOWN
+            riverside appoint-guardian ward nobody 900 | DELEGATE_UNKNOWN
+            riverside appoint-guardian ward friend past | PERIOD_INVALID
+            owner appoint-guardian ward owner 900 | NOT_FOR_SIGNER
+            riverside appoint-guardian ward friend 900 | ok";
+        let world = check(appointed);
+        assert!(acts_for(&world, "friend", "ward"));
+        let ended = format!("{appointed}\nriverside appoint-guardian ward friend past | ok");
+        assert!(!acts_for(&check(&ended), "friend", "ward"));
+        let grown = format!("{appointed}\ndays 900\nowner delegate friend 1 | ok");
+        assert!(!acts_for(&check(&grown), "friend", "ward"));
+    }
+}

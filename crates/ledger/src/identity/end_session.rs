@@ -41,3 +41,37 @@ impl Kind for EndSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::identity::script::check;
+
+    #[test]
+    fn a_session_begins_and_ends() {
+        check(
+            "
+            riverside certify zero 12 | KEY_INVALID
+            riverside certify owner 12 | KEY_TAKEN
+            riverside certify adams past | PERIOD_INVALID
+            riverside certify adams 0 | PERIOD_INVALID
+            riverside certify adams 13 | PERIOD_INVALID
+            owner certify adams 12 | NOT_FOR_SIGNER
+            adams enrol person new | SIGNER_UNKNOWN
+            riverside certify adams 12 | ok
+            adams enrol person new | NOT_FOR_SIGNER
+            riverside certify adams 12 | KEY_TAKEN
+            lakeside end-session adams | SESSION_UNKNOWN
+            riverside end-session owner | SESSION_UNKNOWN
+            riverside end-session nobody | SESSION_UNKNOWN
+            adams end-session adams | NOT_FOR_SIGNER
+            riverside end-session adams | ok
+            riverside end-session adams | SESSION_UNKNOWN
+            adams enrol person new | SIGNER_UNKNOWN
+            riverside certify adams 12 | KEY_TAKEN
+            riverside certify baker 12 | ok
+            days 1
+            baker enrol person new | SIGNER_UNKNOWN
+            ",
+        );
+    }
+}

@@ -86,3 +86,26 @@ pub(super) fn of_organisation(
     let row = PRINCIPALS.get(state, id).ok_or(super::PRINCIPAL_UNKNOWN)?;
     if row.orgs.first() == Some(signer.org()) { Ok(row) } else { Err(NOT_OF_THIS_ORGANISATION) }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::identity::script::check;
+
+    #[test]
+    fn a_key_is_given_out_once() {
+        check(
+            "
+            riverside enrol person zero | KEY_INVALID
+            riverside enrol person new | ok
+            riverside enrol person new | KEY_TAKEN
+            lakeside enrol ward new | KEY_TAKEN
+            lakeside enrol person new | ok
+            lakeside enrol person new | KEY_TAKEN
+            lakeside enrol person riverside | KEY_TAKEN
+            owner enrol person newer | NOT_FOR_SIGNER
+            device enrol person newer | NOT_FOR_SIGNER
+            nobody enrol person newer | SIGNER_UNKNOWN
+            ",
+        );
+    }
+}

@@ -11,6 +11,8 @@ mod enrol;
 mod finish_recovery;
 mod recover;
 mod rotate;
+#[cfg(test)]
+mod script;
 mod set_recovery;
 mod state;
 

@@ -75,3 +75,35 @@ impl Kind for Rotate {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::identity::script::check;
+
+    #[test]
+    fn a_key_is_replaced_for_good() {
+        check(
+            "
+            owner rotate owner zero | KEY_INVALID
+            owner rotate owner fresh by other | KEY_INVALID
+            owner rotate friend fresh | KEY_INVALID
+            owner rotate owner friend | KEY_TAKEN
+            owner rotate owner owner | KEY_TAKEN
+            owner rotate owner fresh | ok
+            owner delegate friend 1 | SIGNER_UNKNOWN
+            fresh delegate friend 1 | ok
+            fresh rotate owner newer | KEY_INVALID
+            fresh rotate fresh owner | KEY_TAKEN
+            fresh rotate fresh newer | ok
+            device rotate device device2 | ok
+            riverside certify adams 12 | ok
+            adams rotate adams adams2 | NOT_FOR_SIGNER
+            riverside rotate owner new-hospital | KEY_INVALID
+            riverside rotate riverside new-hospital | ok
+            riverside enrol person new | SIGNER_UNKNOWN
+            new-hospital enrol person new | ok
+            new-hospital end-session adams | ok
+            ",
+        );
+    }
+}
