@@ -72,3 +72,53 @@ impl Kind for Acknowledge {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Acknowledge;
+    use crate::{
+        Event,
+        charts::{
+            Attested,
+            scene::{LAKESIDE, RIVERSIDE, Scene},
+        },
+        testing::{key, said},
+    };
+
+    #[test]
+    fn what_comes_late_is_counted_once() {
+        let mut scene = Scene::new();
+        let whole = scene.opening();
+        let mut commit = whole.clone();
+        commit.acknowledgements = whole.acknowledgements[..3].to_vec().try_into().unwrap();
+        commit.receipts = whole.receipts[..2].to_vec().try_into().unwrap();
+        assert_eq!(scene.commit(commit), "ok");
+        let (acknowledged, stored) = (&whole.acknowledgements[..], &whole.receipts[..]);
+        let mut forged = stored[2].clone();
+        forged.signature = stored[1].signature;
+        let cases: [(&str, &str, &[Attested], &[Attested]); 8] = [
+            (LAKESIDE, "PACK_UNKNOWN", &acknowledged[3..], &stored[2..]),
+            (RIVERSIDE, "ACKNOWLEDGEMENTS_TOO_FEW", &[], &[]),
+            (RIVERSIDE, "ACKNOWLEDGEMENT_INVALID", acknowledged, &[]),
+            (RIVERSIDE, "RECEIPT_INVALID", &[], stored),
+            (RIVERSIDE, "RECEIPT_INVALID", &acknowledged[3..], &[forged]),
+            (RIVERSIDE, "ok", &acknowledged[3..], &[]),
+            (RIVERSIDE, "ok", &[], &stored[2..]),
+            (RIVERSIDE, "ACKNOWLEDGEMENT_INVALID", &acknowledged[3..], &[]),
+        ];
+        for (place, (who, expected, acknowledgements, receipts)) in cases.into_iter().enumerate() {
+            let act = Acknowledge {
+                pack: whole.pack,
+                acknowledgements: acknowledgements.to_vec().try_into().unwrap(),
+                receipts: receipts.to_vec().try_into().unwrap(),
+            };
+            assert_eq!(said(scene.world.act(&key(who), act)), expected, "case {place}");
+        }
+        match scene.world.events(&scene.chart).pop() {
+            Some(Event::Acknowledged(event)) => {
+                assert_eq!((event.acknowledged.count(), event.stored.count()), (4, 3));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

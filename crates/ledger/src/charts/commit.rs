@@ -249,3 +249,255 @@ fn open(
     COMPARTMENTS.put(draft, &id, &compartment);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Commit;
+    use crate::{
+        access::{Extent, Request},
+        charts::{
+            Attested, Role,
+            scene::{LAKESIDE, RIVERSIDE, Scene},
+        },
+        consent::Purpose,
+        testing::{chart_id, key, org, said, tag},
+    };
+    use primitives::{Commitment, CompartmentId, Hash, Millis, PackRoot, Signature, compartments_hash};
+
+    /// An edit to a good commit that opens a compartment, or adds to one, and how it then ends.
+    type Case = (&'static str, fn(&mut Commit));
+
+    fn check(commit: fn(&mut Scene) -> Commit, cases: &[Case]) {
+        for (place, (expected, edit)) in cases.iter().enumerate() {
+            let mut scene = Scene::new();
+            let mut commit = commit(&mut scene);
+            edit(&mut commit);
+            let pack = super::PACKS.key(&commit.pack);
+            assert_eq!(scene.commit(commit), *expected, "case {place}");
+            assert_eq!(scene.world.state.0.contains_key(&pack), *expected == "ok", "case {place}");
+        }
+    }
+
+    fn body(commit: &mut Commit, edit: fn(&mut primitives::CompartmentBody)) {
+        let mut opens = commit.opens.clone().into_vec();
+        edit(&mut opens[0].body);
+        commit.opens = opens.try_into().unwrap();
+    }
+
+    fn acknowledgements(commit: &mut Commit, edit: fn(&mut Vec<Attested>)) {
+        let mut attested = commit.acknowledgements.clone().into_vec();
+        edit(&mut attested);
+        commit.acknowledgements = attested.try_into().unwrap();
+    }
+
+    fn receipts(commit: &mut Commit, edit: fn(&mut Vec<Attested>)) {
+        let mut attested = commit.receipts.clone().into_vec();
+        edit(&mut attested);
+        commit.receipts = attested.try_into().unwrap();
+    }
+
+    #[test]
+    fn what_is_opened_must_fit() {
+        check(
+            Scene::opening,
+            &[
+                ("ok", |_| ()),
+                ("CHART_UNKNOWN", |commit| commit.chart = chart_id("nowhere")),
+                ("NOTHING_WRITTEN", |commit| commit.records = 0),
+                ("NOTHING_WRITTEN", |commit| commit.opens = Vec::new().try_into().unwrap()),
+                ("KEEP_UNTIL_PASSED", |commit| commit.keep_until = Millis(1)),
+                ("COMPARTMENT_FOREIGN", |commit| body(commit, |body| body.chart = chart_id("d"))),
+                ("COMPARTMENT_FOREIGN", |commit| body(commit, |body| body.writer = org(LAKESIDE))),
+                ("COMPARTMENT_MALFORMED", |commit| body(commit, |body| body.suite = 2)),
+                ("COMPARTMENT_MALFORMED", |commit| {
+                    body(commit, |body| {
+                        body.commitments = vec![Commitment([1; 32]); 3].try_into().unwrap();
+                    });
+                }),
+                ("COMPARTMENT_MALFORMED", |commit| {
+                    body(commit, |body| {
+                        body.commitments = body.commitments[..2].to_vec().try_into().unwrap();
+                    });
+                }),
+                ("COMPARTMENT_MALFORMED", |commit| {
+                    let mut opens = commit.opens.clone().into_vec();
+                    opens[0].special = true;
+                    commit.opens = opens.try_into().unwrap();
+                }),
+                ("COMPARTMENT_EXISTS", |commit| {
+                    let opens = [commit.opens[0].clone(), commit.opens[0].clone()];
+                    commit.opens = opens.to_vec().try_into().unwrap();
+                }),
+                ("COMPARTMENT_UNKNOWN", |commit| {
+                    commit.into = vec![CompartmentId::default()].try_into().unwrap();
+                }),
+                // What was signed names every field.
+                ("ACKNOWLEDGEMENT_INVALID", |commit| commit.pack = PackRoot(Hash([1; 32]))),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| commit.dealing = Hash([1; 32])),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| commit.keep_until = Millis(u64::MAX)),
+                ("RECEIPT_INVALID", |commit| commit.records = 2),
+                ("RECEIPT_INVALID", |commit| commit.bytes = 2),
+                ("RECEIPT_INVALID", |commit| body(commit, |body| body.key = Hash([1; 32]))),
+            ],
+        );
+    }
+
+    #[test]
+    fn enough_trustees_acknowledge() {
+        check(
+            Scene::opening,
+            &[
+                ("ok", |commit| acknowledgements(commit, |attested| drop(attested.pop()))),
+                ("ACKNOWLEDGEMENTS_TOO_FEW", |commit| {
+                    acknowledgements(commit, |attested| attested.truncate(2));
+                }),
+                ("ACKNOWLEDGEMENTS_TOO_FEW", |commit| acknowledgements(commit, Vec::clear)),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| {
+                    acknowledgements(commit, |attested| attested[3] = attested[0].clone());
+                }),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| {
+                    acknowledgements(commit, |attested| attested[3].place = 4);
+                }),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| {
+                    acknowledgements(commit, |attested| attested[3].place = u32::MAX);
+                }),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| {
+                    acknowledgements(commit, |attested| attested[3].signature = attested[2].signature);
+                }),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| {
+                    acknowledgements(commit, |attested| attested[0].signature = Signature([0; 64]));
+                }),
+            ],
+        );
+        // Whoever opens nothing has dealt nothing that could be acknowledged.
+        check(
+            Scene::adding,
+            &[
+                ("ok", |_| ()),
+                ("ACKNOWLEDGEMENT_INVALID", |commit| commit.acknowledgements = commit.receipts.clone()),
+            ],
+        );
+    }
+
+    #[test]
+    fn enough_others_store() {
+        let cases: [Case; 8] = [
+            ("ok", |commit| receipts(commit, |attested| attested.truncate(2))),
+            ("RECEIPTS_TOO_FEW", |commit| receipts(commit, |attested| attested.truncate(1))),
+            ("RECEIPTS_TOO_FEW", |commit| receipts(commit, Vec::clear)),
+            ("RECEIPT_INVALID", |commit| receipts(commit, |attested| attested[2] = attested[0].clone())),
+            ("RECEIPT_INVALID", |commit| receipts(commit, |attested| attested[2].place = 4)),
+            // The writer's own.
+            ("RECEIPT_INVALID", |commit| receipts(commit, |attested| attested[2].place = 0)),
+            ("RECEIPT_INVALID", |commit| {
+                receipts(commit, |attested| attested[2].signature = attested[1].signature);
+            }),
+            ("RECEIPT_INVALID", |commit| {
+                receipts(commit, |attested| attested[0].signature = Signature([0; 64]));
+            }),
+        ];
+        check(Scene::opening, &cases);
+        check(Scene::adding, &cases);
+    }
+
+    #[test]
+    fn the_writers_own_receipt_does_not_count() {
+        let mut scene = Scene::new();
+        let mut commit = scene.adding();
+        let own = primitives::StorageReceipt {
+            network: scene.world.network,
+            pack: commit.pack,
+            chart: commit.chart,
+            writer: org(RIVERSIDE),
+            storer: org(RIVERSIDE),
+            bytes: commit.bytes,
+            records: commit.records,
+            compartments: compartments_hash(commit.into.iter().copied()),
+            keep_until: commit.keep_until,
+        };
+        let attested = Attested { place: 0, signature: own.sign(&key(RIVERSIDE)) };
+        commit.receipts = vec![attested, commit.receipts[0].clone()].try_into().unwrap();
+        assert_eq!(scene.commit(commit), "RECEIPT_INVALID");
+    }
+
+    #[test]
+    fn receipts_bind_the_compartments_that_records_lie_in() {
+        let mut scene = Scene::new();
+        let psy = scene.world.write(RIVERSIDE, scene.chart, Role::Records, tag("psy"), true).unwrap();
+        let mut commit = scene.adding();
+        commit.into = vec![psy].try_into().unwrap();
+        assert_eq!(scene.commit(commit), "RECEIPT_INVALID");
+        let mut commit = scene.adding();
+        commit.into = vec![scene.general, psy].try_into().unwrap();
+        assert_eq!(scene.commit(commit), "RECEIPT_INVALID");
+        let mut commit = scene.world.commit(RIVERSIDE, scene.chart, &[], &[scene.general, psy]);
+        commit.into = vec![psy, scene.general].try_into().unwrap();
+        assert_eq!(scene.commit(commit), "ok", "they are a set");
+    }
+
+    #[test]
+    fn a_pack_is_committed_once() {
+        let mut scene = Scene::new();
+        let commit = scene.adding();
+        assert_eq!(scene.commit(commit.clone()), "ok");
+        assert_eq!(scene.commit(commit), "PACK_EXISTS");
+    }
+
+    #[test]
+    fn only_the_custodian_opens_index_and_audit_and_others_need_permission() {
+        let mut scene = Scene::new();
+        for (role, expected) in [
+            (Role::Index, "NOT_CUSTODIAN"),
+            (Role::Audit, "NOT_CUSTODIAN"),
+            (Role::Records, "WRITE_NOT_ALLOWED"),
+        ] {
+            let opens = [(role, tag("gen"), false)];
+            let commit = scene.world.commit(LAKESIDE, scene.chart, &opens, &[]);
+            assert_eq!(said(scene.world.act(&key(LAKESIDE), commit)), expected);
+            let commit = scene.world.commit(RIVERSIDE, scene.chart, &opens, &[]);
+            assert_eq!(scene.commit(commit), "ok");
+        }
+        let commit = scene.world.commit(LAKESIDE, scene.chart, &[], &[scene.general]);
+        assert_eq!(said(scene.world.act(&key(LAKESIDE), commit)), "COMPARTMENT_FOREIGN");
+        let other = scene.world.chart(RIVERSIDE, "other");
+        let commit = scene.world.commit(RIVERSIDE, other, &[], &[scene.general]);
+        assert_eq!(scene.commit(commit), "COMPARTMENT_FOREIGN");
+    }
+
+    #[test]
+    fn what_was_read_takes_no_more_records() {
+        let mut scene = Scene::new();
+        let opens = [(Role::Index, tag("gen"), false)];
+        let index = scene.world.commit(RIVERSIDE, scene.chart, &opens, &[]);
+        let index_id = index.opens[0].body.id();
+        assert_eq!(scene.commit(index), "ok");
+        let commit = scene.adding();
+        assert_eq!(scene.commit(commit), "ok");
+        let (chart, purpose) = (scene.chart, Purpose::PatientRequest);
+        let (session_key, record) = (Hash([1; 32]), Hash([2; 32]));
+        let request = Request { chart, purpose, extent: Extent::All, session_key, record };
+        scene.world.act(&scene.owner, request).unwrap();
+        let commit = scene.adding();
+        assert_eq!(scene.commit(commit), "COMPARTMENT_READ");
+        let commit = scene.world.commit(RIVERSIDE, chart, &[], &[index_id]);
+        assert_eq!(scene.commit(commit), "ok", "the index is exempt");
+        let fresh = scene.opening();
+        scene.general = fresh.opens[0].body.id();
+        assert_eq!(scene.commit(fresh), "ok");
+        let commit = scene.adding();
+        assert_eq!(scene.commit(commit), "ok");
+    }
+
+    #[test]
+    fn a_chart_has_so_many_classes() {
+        let mut scene = Scene::new();
+        for place in 1..super::super::CLASSES_MAX {
+            let label = tag(&format!("class {place}"));
+            scene.world.write(RIVERSIDE, scene.chart, Role::Records, label, false).unwrap();
+        }
+        let more = scene.world.write(RIVERSIDE, scene.chart, Role::Records, tag("more"), false);
+        assert_eq!(said(more.map(|_| primitives::TxId::default())), "CLASSES_TOO_MANY");
+        let commit = scene.opening();
+        assert_eq!(scene.commit(commit), "ok", "a class that there is takes more compartments");
+    }
+}

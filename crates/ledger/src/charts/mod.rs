@@ -8,6 +8,8 @@ mod create;
 mod erase;
 mod offer_claim;
 mod receipt_erasure;
+#[cfg(test)]
+mod scene;
 mod state;
 
 pub use acknowledge::{Acknowledge, Acknowledged};

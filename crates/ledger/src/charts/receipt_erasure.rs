@@ -110,3 +110,42 @@ impl Kind for ReceiptErasure {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ReceiptErasure;
+    use crate::{
+        Event,
+        charts::{Erase, Target, scene::Scene},
+        testing::{ORGS, key, said},
+    };
+    use primitives::TxId;
+
+    #[test]
+    fn effective_when_too_few_shares_can_remain_and_complete_when_all_have_erased() {
+        let mut scene = Scene::new();
+        let (chart, owner) = (scene.chart, scene.owner.clone());
+        let erasure = scene.world.act(&owner, Erase { chart, target: Target::Chart }).unwrap();
+        let mut ended = Vec::new();
+        for (name, _) in ORGS {
+            let before = scene.world.events(&chart).len();
+            assert_eq!(said(scene.world.act(&key(name), ReceiptErasure { erasure })), "ok");
+            let said_twice = said(scene.world.act(&key(name), ReceiptErasure { erasure }));
+            assert_eq!(said_twice, "ERASURE_RECEIPTED");
+            let events = scene.world.events(&chart).split_off(before);
+            ended.push(events.iter().map(Event::name).collect::<Vec<_>>().join(" "));
+        }
+        // Of four, one may lie and three open: n − t + 1 + f = 3.
+        let receipted = "charts.erasure-receipted";
+        let expected = [
+            receipted.to_owned(),
+            receipted.to_owned(),
+            format!("{receipted} charts.erasure-effective"),
+            format!("{receipted} charts.erasure-complete"),
+        ];
+        assert_eq!(ended, expected);
+        let unknown = ReceiptErasure { erasure: TxId::default() };
+        assert_eq!(said(scene.world.act(&key(ORGS[0].0), unknown)), "ERASURE_UNKNOWN");
+        assert_eq!(said(scene.world.act(&owner, ReceiptErasure { erasure })), "NOT_FOR_SIGNER");
+    }
+}
