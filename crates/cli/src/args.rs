@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, chart, completions, consent, demo, erase, export, help, import, network, node, open, patient,
-        profile, review, tx, verify,
+        audit, bench, chart, completions, consent, demo, erase, export, help, import, network, node, open,
+        patient, profile, review, tx, verify,
     },
     context::Globals,
 };
@@ -57,6 +57,8 @@ pub(crate) enum Command {
     /// Send any kind of transaction by its name and fields
     #[command(subcommand)]
     Tx(tx::Tx),
+    #[command(subcommand)]
+    Bench(bench::Bench),
     Completions(completions::Completions),
     Help(help::Help),
 }

@@ -17,8 +17,8 @@ mod words;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use commands::{
-    audit, chart, completions, consent, demo as demonstration, erase, export, help, import, network as found,
-    node, open, patient, profile, review, tx, verify,
+    audit, bench, chart, completions, consent, demo as demonstration, erase, export, help, import,
+    network as found, node, open, patient, profile, review, tx, verify,
 };
 use context::Context;
 use exit::{Exit, Failure};
@@ -62,6 +62,7 @@ async fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Node(command) => node::run(command, ctx).await?,
         Command::Profile(command) => profile::run(command, ctx)?,
         Command::Tx(command) => tx::run(command, ctx).await?,
+        Command::Bench(command) => bench::run(command, ctx).await?,
         Command::Completions(args) => completions::run(&args, Cli::command())?,
         Command::Help(args) => help::run(&args, Cli::command(), &ctx.out)?,
     }

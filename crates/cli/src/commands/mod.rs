@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 pub(crate) mod audit;
+pub(crate) mod bench;
 pub(crate) mod chart;
 pub(crate) mod completions;
 pub(crate) mod consent;
