@@ -210,6 +210,7 @@ pub(crate) fn config(
 /// Writes a configuration file, never over another one.
 pub(crate) fn write_config(path: &Path, config: &Config) -> Result<(), Failure> {
     let text = toml::to_string(config)
+        .map(|text| without_empty_staff(&text))
         .map_err(|error| Failure::new(Exit::Fault, format!("the configuration can't be written: {error}")))?;
     let text = format!(
         "# One node's configuration; `horkos node start --config {}` runs it. Relative paths start at this file's folder.\n\n{text}",
@@ -218,13 +219,19 @@ pub(crate) fn write_config(path: &Path, config: &Config) -> Result<(), Failure> 
     Ok(write_private(path, text.as_bytes(), false)?)
 }
 
+/// An empty list would stand in the way of the first `[[staff]]`.
+fn without_empty_staff(text: &str) -> String {
+    text.lines().filter(|line| line.trim() != "staff = []").map(|line| format!("{line}\n")).collect()
+}
+
 /// Adds a staff member at the end of a configuration file, whose other lines stay as they are.
 pub(crate) fn add_staff(path: &Path, staff: &Staff) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct One<'a> {
         staff: [&'a Staff; 1],
     }
-    let mut text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    let text = fs::read_to_string(path).map_err(|error| Failure::file(path, &error))?;
+    let mut text = without_empty_staff(&text);
     let added = toml::to_string(&One { staff: [staff] })
         .map_err(|error| Failure::new(Exit::Fault, format!("the staff member can't be written: {error}")))?;
     text.push('\n');

@@ -66,7 +66,12 @@ pub(crate) async fn follow(desk: Arc<Desk>, mut stop: watch::Receiver<bool>) -> 
         tokio::select! {
             _ = stop.changed() => return Ok(()),
             changed = tip.changed() => if changed.is_err() { return Ok(()) },
-            _ = rounds.tick() => look_after(&desk).await?,
+            _ = rounds.tick() => tokio::select! {
+                // Bringing something to the ledger may wait for a quorum that is stopping, too. Each step is durable by
+                // itself, so what is broken off here is taken up at the next start.
+                _ = stop.changed() => return Ok(()),
+                done = look_after(&desk) => done?,
+            },
         }
     }
 }

@@ -202,7 +202,8 @@ pub(crate) fn tell(opened: &Opened, ctx: &Context) {
     };
     let again = opened.repeated.map(|count| format!(" ({count} times in a row)")).unwrap_or_default();
     let timings = &opened.timings;
-    ctx.out.say(format_args!("{word}{again}: access {} at {}.", short(opened.access), as_of(opened.as_of)));
+    ctx.out.say(format_args!("{word}{again}, at {}.", as_of(opened.as_of)));
+    ctx.out.say(format_args!("access {}", opened.access));
     if opened.is_open() {
         ctx.out.say(format_args!(
             "Decided in {} ms, packs {} ms, keys {} ms, decrypted in {} ms.",

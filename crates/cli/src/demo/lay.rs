@@ -210,7 +210,7 @@ mod tests {
             assert!(plan.genesis.demo);
             assert_eq!(
                 Profile::list(dir.path()).len(),
-                plan.members.iter().map(|laid| laid.profiles.len()).sum()
+                plan.members.iter().map(|laid| laid.profiles.len()).sum::<usize>()
             );
             for laid in &plan.members {
                 let config = node::load_config(&laid.dir.join("node.toml")).unwrap();

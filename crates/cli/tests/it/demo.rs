@@ -2,10 +2,51 @@
 
 use crate::run::{horkos, ran, run};
 use serde_json::Value;
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+/// A network as `network init` makes it, not as the demonstration does: one node, stopped by a signal.
+#[test]
+fn heavy_staff_is_added_and_a_node_stops_on_sigterm() {
+    let home = tempfile::tempdir().unwrap();
+    let made = run(home.path(), "network init --dir ~/net --org alpha:provider --demo --port 7960");
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    let profile = run(
+        home.path(),
+        "--json --profile alpha/dr-a profile new --display Ada --org alpha --node 127.0.0.1:7961 --genesis ~/net/genesis.json",
+    );
+    let profile: Value = serde_json::from_str(&profile.stdout).unwrap();
+    let key = profile["key"].as_str().unwrap();
+    let config = "~/net/alpha/node.toml";
+    let added = run(home.path(), &format!("node staff --config {config} --key {key} --role physician"));
+    assert_eq!(added.status, 0, "{}", added.stderr);
+    let twice = run(home.path(), &format!("node staff --config {config} --key {key} --role physician"));
+    assert_eq!(twice.status, 3, "{}", twice.stderr);
+
+    let path = home.path().join("net/alpha/node.toml");
+    let mut node = horkos(home.path())
+        .args(["node", "start", "--config"])
+        .arg(path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(node.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("alpha answers on 127.0.0.1:7961"), "{line}");
+    let listed = run(home.path(), "--profile alpha/dr-a chart list");
+    assert_eq!(listed.status, 0, "{}", listed.stderr);
+    let killed = Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(node.wait().unwrap().code(), Some(0));
 }
 
 #[test]

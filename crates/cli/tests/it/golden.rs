@@ -21,7 +21,7 @@ fn collect(home: &Path, path: &str, tree: &mut String) {
     assert_eq!(ran.status, 0, "help {path}: {}", ran.stderr);
     tree.push_str(&format!("━━ horkos {path}\n{}\n", ran.stdout));
     for command in commands(&ran.stdout) {
-        collect(home, &format!("{path} {command}").trim().to_owned(), tree);
+        collect(home, format!("{path} {command}").trim(), tree);
     }
 }
 
