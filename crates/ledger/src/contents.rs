@@ -97,6 +97,7 @@ macro_rules! facts {
             tag: $tag,
             name: $name,
             schema: || schemars::schema_for!($folder::$fact),
+            arbitrary: |u| <$folder::$fact as Arbitrary>::arbitrary(u).map(Event::$fact),
         }),*];
 
         $(impl Fact for $folder::$fact {
@@ -110,6 +111,14 @@ macro_rules! facts {
                 match tag {
                     $($tag => decode(body).ok().map(Self::$fact),)*
                     _ => None,
+                }
+            }
+
+            /// The event type's tag and the encoded fields.
+            #[must_use]
+            pub fn encode(&self) -> (u16, Vec<u8>) {
+                match self {
+                    $(Self::$fact(fact) => ($tag, encode(fact)),)*
                 }
             }
 

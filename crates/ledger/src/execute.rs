@@ -226,3 +226,170 @@ fn forget_seen(draft: &mut Draft<'_>, now: Millis) {
         SEEN_FROM.put(draft, &from);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{SEEN_AT, is_seen};
+    use crate::{
+        Outcome, Reject, Signed,
+        charts::{Create, Erase, Target},
+        governance::Params,
+        policy, reject,
+        testing::{World, chart_id, key},
+        tx::TX_BYTES_MAX,
+    };
+    use primitives::{Blob, Millis, NetworkId, SecretKey, Signature, Span, encode};
+
+    const RIVERSIDE: &str = "riverside-hospital";
+
+    /// An edit to a good transaction, and how it ends when it is signed after that.
+    #[test]
+    fn an_envelope_must_fit() {
+        type Edit = fn(&mut crate::Transaction);
+        let cases: [(Reject, Edit); 6] = [
+            (reject::WRONG_NETWORK, |tx| tx.network = NetworkId::default()),
+            (reject::EXPIRED, |tx| tx.valid_until = Millis(tx.valid_until.0 - 59_001)),
+            (reject::TOO_FAR_AHEAD, |tx| tx.valid_until = tx.valid_until.plus(Span::secs(542))),
+            (reject::SIGNER_UNKNOWN, |tx| tx.signer = key("nobody").public()),
+            (reject::MALFORMED, |tx| tx.kind = 0xffff),
+            (reject::MALFORMED, |tx| tx.body = Blob::try_from(vec![0; 34]).unwrap()),
+        ];
+        for (place, (expected, edit)) in cases.into_iter().enumerate() {
+            let mut world = World::new();
+            let mut tx = create(&mut world, "c").tx;
+            edit(&mut tx);
+            let signer = if expected == reject::SIGNER_UNKNOWN { "nobody" } else { RIVERSIDE };
+            let receipt = world.block(&[tx.sign(&key(signer))]).pop().unwrap();
+            assert_eq!(receipt.outcome, Outcome::Rejected(expected), "case {place}");
+        }
+    }
+
+    fn create(world: &mut World, label: &str) -> Signed {
+        world.sign(&key(RIVERSIDE), Create { chart: chart_id(label), directory: false })
+    }
+
+    fn outcome(world: &mut World, signed: &Signed) -> Outcome {
+        world.block(std::slice::from_ref(signed)).pop().unwrap().outcome
+    }
+
+    #[test]
+    fn bounds_of_the_window_are_within_it() {
+        for valid in [Span::secs(1), Span::secs(601)] {
+            let mut world = World::new();
+            let mut tx = create(&mut world, "c").tx;
+            tx.valid_until = world.now.plus(valid);
+            assert_eq!(outcome(&mut world, &tx.sign(&key(RIVERSIDE))), Outcome::Applied);
+        }
+    }
+
+    #[test]
+    fn a_signature_is_verified_unless_this_very_transaction_was() {
+        let mut world = World::new();
+        let good = create(&mut world, "c");
+        let bad = Signed { signature: Signature([1; 64]), ..good.clone() };
+        let changed = Signed { tx: create(&mut world, "d").tx, ..good.clone() };
+        for forged in [&bad, &changed] {
+            assert_eq!(outcome(&mut world, forged), Outcome::Rejected(reject::BAD_SIGNATURE));
+            let output = world.block_of(&[encode(forged)], &|signed| *signed == good);
+            assert_eq!(output.receipts[0].outcome, Outcome::Rejected(reject::BAD_SIGNATURE));
+        }
+        assert_eq!(outcome(&mut world, &good), Outcome::Applied, "a forgery consumes nothing");
+    }
+
+    #[test]
+    fn bytes_that_are_no_transaction_are_malformed() {
+        let mut world = World::new();
+        let good = encode(&create(&mut world, "c"));
+        let cut = good[..good.len() - 1].to_vec();
+        let longer = [good.as_slice(), &[0]].concat();
+        for bytes in [Vec::new(), cut, longer, vec![0; TX_BYTES_MAX + 1]] {
+            let output = world.block_of(&[bytes], &|_| true);
+            assert_eq!(output.receipts[0].outcome, Outcome::Rejected(reject::MALFORMED));
+        }
+    }
+
+    #[test]
+    fn an_id_is_consumed_once_within_the_window_and_then_forgotten() {
+        let mut world = World::new();
+        let mut tx = create(&mut world, "c").tx;
+        tx.valid_until = world.now.plus(Span::secs(600));
+        let signed = tx.sign(&key(RIVERSIDE));
+        let (height, id) = (world.height + 1, signed.tx.id());
+        let outcomes: Vec<_> = world.block(&[signed.clone(), signed.clone()]);
+        assert_eq!(outcomes[0].outcome, Outcome::Applied);
+        assert_eq!(outcomes[1].outcome, Outcome::Duplicate, "in the same block");
+        world.wait(Span::secs(597));
+        assert_eq!(outcome(&mut world, &signed), Outcome::Duplicate);
+        world.block(&[]);
+        assert!(is_seen(&world.state, &id));
+        assert_eq!(outcome(&mut world, &signed), Outcome::Duplicate, "a duplicate before it is expired");
+        world.block(&[]);
+        assert!(!is_seen(&world.state, &id), "600 seconds and one block later");
+        assert!(!SEEN_AT.has(&world.state, &height));
+        assert_eq!(outcome(&mut world, &signed), Outcome::Rejected(reject::EXPIRED));
+    }
+
+    #[test]
+    fn after_a_long_quiet_time_ids_are_forgotten_bit_by_bit() {
+        let mut world = World::new();
+        let ids: Vec<_> = (0..100)
+            .map(|place| {
+                let signed = create(&mut world, &place.to_string());
+                assert_eq!(outcome(&mut world, &signed), Outcome::Applied);
+                signed.tx.id()
+            })
+            .collect();
+        world.wait(Span::days(1));
+        let left = |world: &World| ids.iter().filter(|id| is_seen(&world.state, id)).count();
+        world.block(&[]);
+        assert_eq!(left(&world), 36);
+        world.block(&[]);
+        assert_eq!(left(&world), 0);
+    }
+
+    #[test]
+    fn a_reject_leaves_nothing_but_its_id_and_its_cost() {
+        let mut world = World::new();
+        let owner = world.person(RIVERSIDE, "owner");
+        let chart = world.chart(RIVERSIDE, "c");
+        let keys = |state: &crate::testing::MapState| state.0.keys().cloned().collect::<Vec<_>>();
+        let rejected = |world: &mut World, signer: &SecretKey, expected: Reject| {
+            let before = world.state.clone();
+            let signed = world.sign(signer, Erase { chart, target: Target::Chart });
+            let output = world.block_of(&[encode(&signed)], &|_| false);
+            assert_eq!(output.receipts[0].outcome, Outcome::Rejected(expected));
+            assert!(output.logged.is_empty());
+            let mut after = world.clone();
+            let mut quiet = world.clone();
+            (quiet.state, quiet.height, quiet.now) = (before, world.height - 1, Millis(world.now.0 - 1_000));
+            quiet.block(&[]);
+            after.state.0.retain(|key, _| quiet.state.0.contains_key(key));
+            assert_eq!(keys(&after.state), keys(&quiet.state));
+            let changed = after.state.0.iter().filter(|(key, value)| quiet.state.0.get(*key) != Some(value));
+            // The block's row, whose receipts differ, and the organisation's usage.
+            let tags: Vec<u8> = changed.map(|(key, _)| key[0]).collect();
+            assert_eq!(tags, [0x01, 0x15]);
+        };
+        rejected(&mut world, &owner, crate::charts::CHART_UNCLAIMED);
+        rejected(&mut world, &key(RIVERSIDE), reject::NOT_FOR_SIGNER);
+    }
+
+    #[test]
+    fn an_organisation_has_its_share_of_a_window() {
+        let params = Params { quota_txs: 100, quota_window: Span::hours(1), ..Params::default() };
+        let mut world = World::with(params, policy::BASE);
+        let txs: Vec<_> = (0..101).map(|place| create(&mut world, &place.to_string())).collect();
+        let receipts = world.block(&txs);
+        assert!(receipts[..100].iter().all(|receipt| receipt.outcome == Outcome::Applied));
+        assert_eq!(receipts[100].outcome, Outcome::Rejected(reject::QUOTA));
+        let other =
+            world.sign(&key("lakeside-clinic"), Create { chart: chart_id("of lakeside"), directory: false });
+        assert_eq!(outcome(&mut world, &other), Outcome::Applied, "each has its own");
+        // What was refused for its cost consumed nothing, and may come again in the next window.
+        world.wait(Span::hours(1));
+        let mut tx = txs[100].tx.clone();
+        assert!(!is_seen(&world.state, &tx.id()));
+        tx.valid_until = world.now.plus(Span::secs(60));
+        assert_eq!(outcome(&mut world, &tx.sign(&key(RIVERSIDE))), Outcome::Applied);
+    }
+}

@@ -97,6 +97,8 @@ pub struct FactInfo {
     pub name: &'static str,
     /// JSON Schema of the fields.
     pub schema: fn() -> schemars::Schema,
+    /// A value made of seeded bytes, for goldens and fuzzing.
+    pub arbitrary: fn(&mut Unstructured<'_>) -> arbitrary::Result<Event>,
 }
 
 /// The kind with this name.

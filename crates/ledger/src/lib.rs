@@ -14,6 +14,8 @@ mod contents;
 pub mod draft;
 pub mod execute;
 pub mod fact;
+#[cfg(test)]
+mod goldens;
 pub mod kind;
 pub mod kinds;
 pub mod policy;

@@ -6,7 +6,7 @@
 )]
 
 use crate::{
-    Act, BlockInput, Event, HEAD, Logged, Outcome, Receipt, Reject, Signed, Transaction,
+    Act, BlockInput, BlockOutput, Event, HEAD, Logged, Outcome, Receipt, Reject, Signed, Transaction,
     charts::{Attested, Claim, Commit, Create, NewCompartment, OfferClaim, Role},
     draft::Writes,
     execute,
@@ -182,22 +182,27 @@ impl World {
 
     /// Executes a block of these transactions, a second after the newest.
     pub fn block(&mut self, txs: &[Signed]) -> Vec<Receipt> {
+        let encoded: Vec<Vec<u8>> = txs.iter().map(encode).collect();
+        self.block_of(&encoded, &|_| false).receipts
+    }
+
+    /// Executes a block of these bytes, with `verified` as the cache of signatures that were verified before.
+    pub fn block_of(&mut self, txs: &[Vec<u8>], verified: &dyn Fn(&Signed) -> bool) -> BlockOutput {
         self.height = self.height.saturating_add(1);
         self.now = self.now.plus(Span::secs(1));
-        let encoded: Vec<Vec<u8>> = txs.iter().map(encode).collect();
         let input = BlockInput {
             network: self.network,
             hash: BlockHash(seed("block", &self.height.to_string())),
             height: self.height,
             time: self.now,
-            txs: &encoded,
-            verified: &|_| false,
+            txs,
+            verified,
         };
         let output = execute(&self.state, &input);
         self.state.apply(&output.writes);
         assert_eq!(HEAD.get(&self.state).unwrap().height, self.height);
-        self.logged.extend(output.logged);
-        output.receipts
+        self.logged.extend(output.logged.iter().cloned());
+        output
     }
 
     /// Executes a block of one act.

@@ -312,7 +312,7 @@ mod tests {
             ask=adams write=riverside-hospital      | gen/r-OpenedLater psy/r+ index+
             write=riverside-hospital ask=adams      | gen/r+ psy/r+ index+
             ask=adams erase=chart                   | gen/r-Erased psy/r-Erased index-Erased
-            ask=adams erase=class                   | gen/r-Erased psy/r+ index-Erased
+            ask=adams erase=class                   | gen/r-Erased psy/r+ index+
             ask=adams erase=one                     | gen/r+ psy/r-Erased index+
             grant=all ask=baker revoke              | gen/r-Revoked psy/r-Revoked gen/l+ index+
             grant=all revoke ask=baker              | gen/l+ index+

@@ -347,7 +347,7 @@ mod tests {
         check(
             Scene::opening,
             &[
-                ("ok", |commit| acknowledgements(commit, |attested| drop(attested.pop()))),
+                ("ok", |commit| acknowledgements(commit, |attested| attested.truncate(3))),
                 ("ACKNOWLEDGEMENTS_TOO_FEW", |commit| {
                     acknowledgements(commit, |attested| attested.truncate(2));
                 }),

@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_network_must_be_able_to_live_with_it() {
-        let cases: [(&str, fn(&mut Params)); 15] = [
+        type Case = (&'static str, fn(&mut Params));
+        let cases: [Case; 15] = [
             ("ok", |_| ()),
             ("ok", |params| params.session_max = Span::hours(1)),
             ("CHANGE_INVALID", |params| params.replay_window = Span::secs(601)),
