@@ -114,7 +114,7 @@ impl Holder {
     pub async fn fetch(&self, state: &(dyn State + Sync), root: &PackRoot) -> Result<PackParts, HoldError> {
         if let Some(parts) = self.local(root).await? {
             // A damaged copy is as good as none: fetch a good one over it.
-            match Pack::read(*root, &parts.ciphertexts, &parts.randoms) {
+            match Pack::verify(*root, &parts.ciphertexts, &parts.randoms) {
                 Ok(_) => return Ok(parts),
                 Err(error) => {
                     tracing::warn!(pack = %root, %error, "the local copy is damaged, fetching another")
@@ -138,7 +138,7 @@ impl Holder {
 
     async fn ask(&self, peer: &Peer, root: &PackRoot) -> Option<PackParts> {
         let parts = peer.ask::<FetchPack>(&Fetch { pack: *root, local: true }, FETCH_LIMIT).await.ok()?;
-        match Pack::read(*root, &parts.ciphertexts, &parts.randoms) {
+        match Pack::verify(*root, &parts.ciphertexts, &parts.randoms) {
             Ok(_) => Some(parts),
             Err(error) => {
                 tracing::warn!(pack = %root, org = %peer.org, %error, "a member served a pack that does not fit its root");
