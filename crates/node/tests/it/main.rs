@@ -1,0 +1,8 @@
+//! Four real nodes over loopback, used by the real client: the promises that only a whole network can keep.
+#![expect(clippy::unwrap_used, reason = "a test that can't set itself up must fail")]
+
+mod blind;
+mod network;
+mod outages;
+mod races;
+mod trustees;

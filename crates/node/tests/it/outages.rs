@@ -1,0 +1,124 @@
+//! This file is where nodes go away and come back: the chain goes on, and nothing is lost.
+
+use crate::network::{ADAMS, Network, shipped, until};
+use client::{
+    open::Ask,
+    wire::{Fetch, FetchPack, FindTx},
+};
+use horkos_node::{ServeError, StartError};
+use ledger::{consent::Purpose, governance::Params};
+use std::fs;
+
+/// Whether a node itself holds a pack.
+async fn holds(network: &Network, place: usize, pack: primitives::PackRoot) -> Option<()> {
+    let key = network.client(ADAMS).await.actor().key().unwrap().clone();
+    let parts = network.caller(place, key).call::<FetchPack>(&Fetch { pack, local: true }).await.ok()?;
+    envelope::Pack::verify(pack, &parts.ciphertexts, &parts.randoms).ok().map(drop)
+}
+
+async fn stop(network: &mut Network, place: usize) {
+    network.nodes[place].take().unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_nodes_come_back_and_nothing_is_lost() {
+    let mut network = Network::running(Params::default()).await;
+    let (chart, _) = network.import_patient("fionnuala-o-dalaigh.json").await;
+    let adams = network.client(ADAMS).await;
+    let ask = Ask::all(chart, Purpose::Treatment);
+    let records = adams.open(&ask).await.unwrap().records.len();
+
+    // Without one, writes and reads go on.
+    stop(&mut network, 3).await;
+    let imported = network.import(&[shipped("yusuf-al-masri.json")]).await;
+    let missed = imported.iter().find(|one| !one.directory).unwrap();
+    assert_eq!(adams.open(&ask).await.unwrap().records.len(), records);
+    let height = network.status(0).await.unwrap().height;
+
+    // It comes back, catches up, and fetches what it missed.
+    network.start(3).await;
+    network.all_at(height).await;
+    until("the missed pack", async || holds(&network, 3, missed.pack).await).await;
+
+    // All stop; all come back with the same receipts, logs and records.
+    let key = adams.actor().key().unwrap().clone();
+    let log = adams.log(chart, 0).await.unwrap();
+    let mut receipts = Vec::new();
+    for line in &log {
+        receipts.push(network.caller(1, key.clone()).call::<FindTx>(&line.logged.tx).await.unwrap().unwrap());
+    }
+    let height = network.status(0).await.unwrap().height;
+    network.stop_all().await;
+    network.start_all().await;
+    network.all_at(height).await;
+    for place in 0..network.nodes.len() {
+        let node = network.caller(place, key.clone());
+        for receipt in &receipts {
+            assert_eq!(node.call::<FindTx>(&receipt.tx).await.unwrap().as_ref(), Some(receipt), "{place}");
+        }
+    }
+    let again = adams.log(chart, 0).await.unwrap();
+    assert_eq!(again[..log.len()], log[..]);
+    assert_eq!(adams.open(&ask).await.unwrap().records.len(), records);
+    assert!(network.status(0).await.unwrap().height > height);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_a_damaged_pack_is_served_from_another_member() {
+    let network = Network::running(Params::default()).await;
+    let imported = network.import(&[shipped("fionnuala-o-dalaigh.json")]).await;
+    let pack = imported.iter().find(|one| !one.directory).unwrap().pack;
+    let key = network.client(ADAMS).await.actor().key().unwrap().clone();
+    until("the pack everywhere", async || {
+        for place in 0..network.nodes.len() {
+            holds(&network, place, pack).await?;
+        }
+        Some(())
+    })
+    .await;
+    let fetch = Fetch { pack, local: false };
+    let good = network.caller(1, key.clone()).call::<FetchPack>(&fetch).await.unwrap();
+    let name = pack.to_string();
+    let parts: Vec<_> = crate::network::files(&network.data(1).join("packs"))
+        .into_iter()
+        .filter(|path| path.to_string_lossy().contains(&name))
+        .collect();
+    assert!(!parts.is_empty(), "no file is named after the pack");
+    for path in parts {
+        let bytes = fs::read(&path).unwrap();
+        for at in [0, bytes.len() / 2, bytes.len() - 1] {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            fs::write(&path, bad).unwrap();
+            let served = network.caller(1, key.clone()).call::<FetchPack>(&fetch).await.unwrap();
+            assert_eq!(served, good, "byte {at} of {}", path.display());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_what_a_node_can_not_start_with_is_named() {
+    let mut network = Network::running(Params::default()).await;
+    stop(&mut network, 2).await;
+
+    let taken = std::net::TcpListener::bind(network.configs[2].rpc).unwrap();
+    let error = network.try_start(2).await.err().unwrap();
+    assert!(matches!(error, StartError::Serve(ServeError::Listen { .. })), "{error}");
+    drop(taken);
+
+    let other = Network::laid_out(Params::default());
+    let own = network.configs[2].clone();
+    network.configs[2].genesis = other.configs[2].genesis.clone();
+    let error = network.try_start(2).await.err().unwrap();
+    assert!(matches!(error, StartError::NotAMember(_)), "{error}");
+    network.configs[2] = other.configs[2].clone();
+    network.configs[2].data = own.data.clone();
+    let error = network.try_start(2).await.err().unwrap();
+    assert!(matches!(error, StartError::Store(store::OpenError::OtherNetwork { .. })), "{error}");
+
+    // None of these hurt it.
+    network.configs[2] = own;
+    network.start(2).await;
+    let height = network.status(0).await.unwrap().height;
+    network.all_at(height).await;
+}
