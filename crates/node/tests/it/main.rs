@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't set itself up must fail")]
 
 mod blind;
+mod erasing;
 mod network;
 mod outages;
 mod races;
