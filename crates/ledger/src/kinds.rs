@@ -16,6 +16,7 @@ use std::fmt;
 kinds! {
     0x0101 "governance.propose" governance::Propose;
     0x0102 "governance.approve" governance::Approve;
+    0x0103 "governance.rotate-box-key" governance::RotateBoxKey;
 
     0x0201 "identity.enrol" identity::Enrol;
     0x0202 "identity.certify" identity::Certify;

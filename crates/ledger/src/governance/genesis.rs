@@ -2,7 +2,10 @@
 
 use super::{
     propose::is_sane,
-    state::{MEMBERS, Member, MemberKind, PARAMS, POLICY, POLICY_BYTES_MAX, Params, Policy, put_member},
+    state::{
+        BOX_KEY_BYTES, MEMBERS, Member, MemberKind, PARAMS, POLICY, POLICY_BYTES_MAX, Params, Policy,
+        put_member,
+    },
 };
 use crate::{Draft, draft::Writes, identity, policy};
 use arbitrary::Arbitrary;
@@ -69,7 +72,7 @@ pub struct GenesisMember {
     /// The key by which its validator votes.
     pub validator: PublicKey,
     /// X-Wing public key of its trustee (1216 bytes).
-    pub box_key: Blob<1216>,
+    pub box_key: Blob<BOX_KEY_BYTES>,
 }
 
 /// Why a genesis file can't begin a network.
@@ -122,7 +125,7 @@ impl Genesis {
             }
             if !member.key.is_admissible()
                 || !member.validator.is_admissible()
-                || member.box_key.len() != 1216
+                || member.box_key.len() != BOX_KEY_BYTES
             {
                 return Err(GenesisError::Key(member.org.clone()));
             }

@@ -3,12 +3,14 @@
 mod approve;
 mod genesis;
 mod propose;
+mod rotate_box_key;
 mod state;
 
 pub use approve::Approve;
 pub use genesis::{Genesis, GenesisError, GenesisMember, found};
 pub use propose::Propose;
-pub use state::{APPROVAL_REPEATED, CHANGE_INVALID, PROPOSAL_OVER, PROPOSAL_UNKNOWN};
+pub use rotate_box_key::RotateBoxKey;
+pub use state::{APPROVAL_REPEATED, BOX_KEY_INVALID, CHANGE_INVALID, PROPOSAL_OVER, PROPOSAL_UNKNOWN};
 pub use state::{
     Change, MEMBERS, Member, MemberKind, Params, Policy, REJECTS, charge, member, members, params, policy,
     quorum,

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Longest base policy text, in bytes.
 pub(super) const POLICY_BYTES_MAX: usize = 32 << 10;
 
+/// Length of an X-Wing public key, in bytes.
+pub(super) const BOX_KEY_BYTES: usize = 1216;
+
 /// The member organisations, in the order of the committee. Bounded by the genesis file.
 pub const MEMBERS: Singleton<Vec<OrgId>> = Singleton::new(0x10);
 const MEMBER: Table<OrgId, Member> = Table::new(0x11);
@@ -23,6 +26,7 @@ rejects! {
     PROPOSAL_UNKNOWN = 102, "there is no such proposal";
     PROPOSAL_OVER = 103, "the proposal has been decided or its time has run out";
     APPROVAL_REPEATED = 104, "the organisation has approved this proposal already";
+    BOX_KEY_INVALID = 105, "the box key is not an X-Wing public key of 1216 bytes, or is the one in force";
 }
 
 /// What an organisation is.
@@ -80,7 +84,7 @@ pub struct Member {
     /// The key by which its validator votes.
     pub validator: PublicKey,
     /// X-Wing public key to which dealings for its trustee are sealed (1216 bytes).
-    pub box_key: Blob<1216>,
+    pub box_key: Blob<BOX_KEY_BYTES>,
     /// Its place in the committee, from 0. Its trustee's share has the index one above.
     pub place: u32,
 }
