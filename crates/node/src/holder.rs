@@ -214,7 +214,7 @@ impl Holder {
         Ok(())
     }
 
-    /// Packs of this network that fewer than all members are known to store.
+    /// Committed packs that are stored below n for want of this member: those that it lacks itself.
     #[must_use]
     pub fn below_n(&self, _state: &dyn State) -> u64 {
         self.missing()

@@ -121,7 +121,7 @@ pub struct Status {
     pub validators: u32,
     /// Transactions waiting.
     pub pool: u64,
-    /// Packs that fewer than all members store, as far as this node knows.
+    /// Committed packs that this node lacks, and that therefore fewer than all members store.
     pub packs_below_n: u64,
     /// Writes of this organisation that not all trustees have acknowledged.
     pub writes_pending: u64,

@@ -51,7 +51,7 @@ pub(super) async fn run(args: &Status, ctx: &Context) -> Result<(), Failure> {
     table.row(["known final".to_owned(), format!("height {}", status.tip)]);
     table.row(["validators".to_owned(), status.validators.to_string()]);
     table.row(["waiting".to_owned(), format!("{} transactions", status.pool)]);
-    table.row(["packs".to_owned(), format!("{} not yet stored by every member", status.packs_below_n)]);
+    table.row(["packs".to_owned(), format!("{} committed but not held here yet", status.packs_below_n)]);
     table.row([
         "writes".to_owned(),
         format!("{} not yet acknowledged by every trustee", status.writes_pending),
