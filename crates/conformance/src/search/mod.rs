@@ -3,13 +3,13 @@
 //!
 //! A server uses it in this order:
 //!
-//! 1. `index` walks a resource once and yields its [`Index`]: one [`Row`] for every value of every parameter. An index
+//! 1. [`index`] walks a resource once and yields its [`Index`]: one [`Row`] for every value of every parameter. An index
 //!    in SQL is one table per [`Value`] variant; the fields of a variant are its columns.
-//! 2. `parse` turns the parameters of a request into a [`Query`], or into a [`SearchError`] that says what is wrong
+//! 2. [`parse`] turns the parameters of a request into a [`Query`], or into a [`SearchError`] that says what is wrong
 //!    and where. What it didn't understand and was allowed to pass over stands in [`Query::ignored`]; nothing is passed
 //!    over in silence.
-//! 3. `matches` is what a query means, in plain code: any other execution must agree with it.
-//! 4. `sort_key` says where a resource stands under a sort, `project` cuts it down for `_summary` and `_elements`.
+//! 3. [`matches`] is what a query means, in plain code: any other execution must agree with it.
+//! 4. [`sort_key`] says where a resource stands under a sort, [`project`] cuts it down for `_summary` and `_elements`.
 //!
 //! # How values compare
 //!
@@ -39,43 +39,43 @@
 //! `_text`, `_content`, `_query`, `_filter`, `_list`, `near`, `:above`, `:below`, `:in` and `:not-in` on tokens and
 //! references are known and refused by name, under either [`Strictness`]: to drop them would answer with more than was
 //! asked for.
-//!
-//! ```text
-//! // Still to come, with these signatures:
-//! pub fn resource_types() -> &'static [&'static str];
-//! pub fn parameters(kind: &str) -> impl Iterator<Item = &'static Parameter>;      // those of all resources included
-//! pub fn parameter(kind: &str, code: &str) -> Option<&'static Parameter>;
-//! pub fn fold_text(text: &str) -> String;                                         // case, accents, punctuation, blanks
-//! pub fn fold_case(text: &str) -> String;                                         // case alone
-//! pub fn index(resource: fhir::json::Value<'_>) -> Option<Index>;                 // None: not a resource of R4
-//! pub fn parse(kind: Option<&str>, pairs: &[(String, String)], options: &Options) -> Result<Query, SearchError>;
-//! pub trait World {                                                               // what chains and _has look into
-//!     fn find(&self, kind: &str, id: &str) -> Option<&Index>;
-//!     fn all(&self, kind: &str) -> Box<dyn Iterator<Item = &Index> + '_>;
-//! }
-//! pub fn matches(condition: &Condition, index: &Index, world: &dyn World) -> bool;
-//! pub fn matches_all(query: &Query, index: &Index, world: &dyn World) -> bool;
-//! pub fn sort_key(sort: &Sort, index: &Index) -> Option<SortKey>;                 // SortKey: Ord, as_bytes()
-//! pub fn project(resource: Value<'_>, summary: Option<Summary>, elements: &[String]) -> Option<String>;
-//! ```
 
+mod condition;
 mod date;
 mod decimal;
 mod error;
+mod escape;
+mod extract;
+mod fold;
 mod index;
+mod matches;
+mod measure;
+mod operand;
 mod params;
+mod parse;
+mod path;
+mod project;
 mod query;
+mod reference;
+mod sort;
 mod table;
+mod tree;
+mod units;
 mod value;
 
 pub use date::Interval;
 pub use decimal::{Cut, Span};
 pub use error::SearchError;
-pub use index::{Index, Row};
+pub use fold::{fold_case, fold_text};
+pub use index::{Index, Row, index};
+pub use matches::{Nowhere, World, matches, matches_all};
 pub use params::{Limits, Options, Strictness};
+pub use parse::parse;
+pub use project::project;
 pub use query::{
-    Condition, Ignored, Include, Match, Prefix, Query, Sort, StringMatch, Summary, System, Test, Total,
+    Base, Condition, Ignored, Include, Match, Prefix, Query, Sort, StringMatch, Summary, System, Test, Total,
     UnitMatch, UriMatch,
 };
-pub use table::{Component, ParamType, Parameter};
+pub use sort::{SortKey, sort_key};
+pub use table::{Component, ParamType, Parameter, parameter, parameters, resource_types};
 pub use value::{Canonical, Identifier, Quantity, Reference, Token, Uri, Value};

@@ -112,8 +112,7 @@ pub enum Match {
     Quantity(Prefix, UnitMatch),
     /// On a uri.
     Uri(UriMatch),
-    /// On a reference: every part that is given here is equal there. `base` of none matches any base that the server
-    /// calls its own, and relative references: see [`super::Options::base`].
+    /// On a reference: every part that is given here is equal there.
     Reference {
         /// The type. From the value, or from the modifier as in `subject:Patient=1`.
         kind: Option<&'static str>,
@@ -121,8 +120,8 @@ pub enum Match {
         id: String,
         /// The version, if one was asked for.
         version: Option<String>,
-        /// The base of an absolute URL that isn't the server's own.
-        base: Option<String>,
+        /// Whose it is.
+        base: Base,
     },
     /// On a reference: [`super::Reference::url`] is equal, and the version if one was asked for.
     ReferenceUrl {
@@ -140,6 +139,15 @@ pub enum Match {
     },
     /// On a composite: each matches a value of the component at the same place.
     Composite(Vec<Match>),
+}
+
+/// Which server a reference must lead to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The one searched: [`super::Reference::base`] is none, or equal to this text if it isn't empty.
+    Own(String),
+    /// Another one: it is equal to this.
+    Is(String),
 }
 
 /// Which system a token must have.

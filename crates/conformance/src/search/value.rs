@@ -12,7 +12,7 @@ pub enum Value {
     String {
         /// As it stands in the resource: what `:exact` compares.
         text: String,
-        /// `fold_text` of it: what plain search (prefix) and `:contains` (substring) compare.
+        /// [`super::fold_text`] of it: what plain search (prefix) and `:contains` (substring) compare.
         folded: String,
     },
     /// Of a parameter of type date: `date`, `dateTime`, `instant`, `Period` or `Timing`.
@@ -39,9 +39,9 @@ pub struct Token {
     pub system: Option<String>,
     /// The code or identifier as it stands in the resource; none where there is only a text.
     pub code: Option<String>,
-    /// What searches compare: the code itself where [`super::Parameter::exact_case`], else `fold_case` of it.
+    /// What searches compare: the code itself where [`super::Parameter::exact_case`], else [`super::fold_case`] of it.
     pub key: Option<String>,
-    /// `fold_text` of the display or text that goes with it: what `:text` compares, as a prefix.
+    /// [`super::fold_text`] of the display or text that goes with it: what `:text` compares, as a prefix.
     pub text: Option<String>,
     /// The codings of `Identifier.type`, as system and code: what `:of-type` compares.
     pub types: Vec<(Option<String>, String)>,
@@ -105,6 +105,6 @@ pub struct Identifier {
     pub system: Option<String>,
     /// As it stands in the resource.
     pub value: String,
-    /// `fold_case` of it: what searches compare.
+    /// [`super::fold_case`] of it: what searches compare.
     pub key: String,
 }
