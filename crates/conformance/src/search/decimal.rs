@@ -1,5 +1,7 @@
 //! This file is where decimals of any precision become intervals whose ends sort as bytes.
 
+use std::fmt::Write;
+
 /// Digits that a number may have; one with more is not read.
 const DIGITS_MAX: usize = 200;
 /// Powers of ten that a number may reach, up or down; FHIR asks for none, UCUM needs about a thousand.
@@ -17,6 +19,29 @@ impl Cut {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The number beside which it lies, without needless digits, as `-1205e-2`; none beyond all numbers.
+    #[must_use]
+    pub fn number(&self) -> Option<String> {
+        let (sign, rest) = match *self.0.as_slice() {
+            [0x20, _] => return Some("0".to_owned()),
+            [0x10, ref rest @ ..] => ("-", rest),
+            [0x30, ref rest @ ..] => ("", rest),
+            _ => return None,
+        };
+        let turn = |byte: u8| if sign.is_empty() { byte } else { !byte };
+        let [high, low, pairs @ .., _] = rest else { return None };
+        let place = i64::from(u16::from_be_bytes([turn(*high), turn(*low)])) - 0x8000;
+        let mut digits = String::new();
+        for pair in pairs {
+            let _ = write!(digits, "{:02}", turn(*pair).saturating_sub(2));
+        }
+        let exponent = place - digits.len() as i64;
+        let shown = digits.trim_end_matches('0');
+        let exponent = exponent + (digits.len() - shown.len()) as i64;
+        let shown = shown.trim_start_matches('0');
+        Some(if exponent == 0 { format!("{sign}{shown}") } else { format!("{sign}{shown}e{exponent}") })
     }
 
     /// From just below a number to just above it and back.
@@ -278,6 +303,15 @@ mod tests {
         fn order_agrees_with_integers(a in any::<i64>(), b in any::<i64>(), exponent in -50i32..50) {
             let cut = |integer: i64| Decimal::scaled(integer.into(), exponent).unwrap().below();
             prop_assert_eq!(a.cmp(&b), cut(a).cmp(&cut(b)));
+        }
+
+        #[test]
+        fn a_cut_names_its_number(digits in "-?[0-9]{1,40}", exponent in -60i32..60) {
+            let number = Decimal::read(&format!("{digits}e{exponent}")).unwrap();
+            for cut in [number.below(), number.above()] {
+                let named = Decimal::read(&cut.number().unwrap()).unwrap();
+                prop_assert_eq!(named.below(), number.below());
+            }
         }
 
         #[test]

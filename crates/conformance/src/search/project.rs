@@ -29,7 +29,8 @@ pub fn project(resource: Value<'_>, summary: Option<Summary>, elements: &[String
         return Some(resource.raw().to_owned());
     }
     let mut parts = Vec::new();
-    let mut tagged = false;
+    // Behind what identifies it, unless it has a meta.
+    let (mut tagged, mut place) = (false, 0);
     for (key, value) in resource.members() {
         let name = key.text()?;
         // A primitive's extensions stay with it.
@@ -54,11 +55,12 @@ pub fn project(resource: Value<'_>, summary: Option<Summary>, elements: &[String
             }
         };
         parts.extend(kept.map(|kept| format!("{}:{kept}", key.raw())));
+        if matches!(name, "resourceType" | "id") {
+            place = parts.len();
+        }
     }
     if !tagged {
-        // Behind what identifies it.
-        let place = resource.members().take_while(|(key, _)| key.is("resourceType") || key.is("id")).count();
-        parts.insert(place.min(parts.len()), format!("\"meta\":{{\"tag\":[{TAG}]}}"));
+        parts.insert(place, format!("\"meta\":{{\"tag\":[{TAG}]}}"));
     }
     Some(format!("{{{}}}", parts.join(",")))
 }

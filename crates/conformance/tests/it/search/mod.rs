@@ -1,0 +1,9 @@
+//! Searching: tables of cases, everything published, and whatever one can think of.
+
+mod cases;
+mod cutting;
+mod examples;
+mod random;
+mod refusals;
+mod shelf;
+mod sorting;
