@@ -13,6 +13,7 @@ pub(super) const REFUSED: &[&str] =
 /// What is used up while one search is read.
 pub(super) struct Budget {
     pub(super) values: usize,
+    pub(super) branches: usize,
 }
 
 /// Reads one condition on resources of a type; of no type, on all of them.
@@ -27,6 +28,11 @@ pub(super) fn condition(
     let max = reading.options.limits.depth_max;
     if depth > max {
         return Err(SearchError::TooMuch { what: "the steps of a chain", max, param: short(reading.name) });
+    }
+    let max = reading.options.limits.branches_max;
+    budget.branches += 1;
+    if budget.branches > max {
+        return Err(SearchError::TooMuch { what: "the branches of chains", max, param: short(reading.name) });
     }
     if let Some(rest) = name.strip_prefix("_has:") {
         return has(reading, budget, kind, rest, value, depth);

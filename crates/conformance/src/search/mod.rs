@@ -34,6 +34,23 @@
 //! Strings, token codes and texts carry a second, folded spelling; equality, prefix and substring on folded spellings is
 //! what the modifiers mean. [`Match`] says for each variant which columns it compares.
 //!
+//! # As tables
+//!
+//! - A row belongs to a resource, is keyed by (type, code of the parameter), and holds one [`Value`]. [`Index::present`]
+//!   is a table of its own: a parameter may be present without a row.
+//! - [`Test::Any`]: a row exists that satisfies one of the matches, all columns of a match in the *same* row.
+//!   [`Test::None`]: no such row exists, which is also true of a resource without any. [`Prefix::Ne`] in contrast needs a
+//!   row, one that isn't within the interval.
+//! - A [`Value::Composite`] is a group of rows: the values of its components under one group number, each with the number
+//!   of its component. A [`Match::Composite`] needs one group with a matching row for every component.
+//! - A column of the query that is none is not compared; a column of the row that is none equals nothing.
+//! - [`Condition::Chain`] and [`Condition::Has`] join over reference rows: by type and id where [`Reference::base`] is
+//!   none or the server's own, else only what the server knows to be the same resource. Whatever the caller may not see
+//!   must be left out of *these* joins too, or it can be guessed at.
+//! - The text of the resource is all that [`index`] knows: a server that assigns `id` and `meta.lastUpdated` indexes the
+//!   text in which they stand.
+//! - `sort_key` bytes can be stored: one ascending and one descending key a parameter.
+//!
 //! # What is refused
 //!
 //! `_text`, `_content`, `_query`, `_filter`, `_list`, `near`, `:above`, `:below`, `:in` and `:not-in` on tokens and

@@ -21,6 +21,8 @@ pub struct Limits {
     pub bytes_max: usize,
     /// Steps of a chain or of nested `_has`, both counted together.
     pub depth_max: usize,
+    /// Types that chains may lead to, counted at every step: a chain over references to anything branches a hundredfold.
+    pub branches_max: usize,
     /// Keys of `_sort`.
     pub sort_max: usize,
     /// The greatest `_count`; a greater one is lowered to it, as the specification allows.
@@ -28,9 +30,17 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 parameters, 1,000 values, 8 KiB each, 4 steps, 8 sort keys, 1,000 a page.
+    /// 64 parameters, 1,000 values, 8 KiB each, 4 steps, 4,000 branches, 8 sort keys, 1,000 a page.
     fn default() -> Self {
-        Self { params_max: 64, values_max: 1000, bytes_max: 8192, depth_max: 4, sort_max: 8, count_max: 1000 }
+        Self {
+            params_max: 64,
+            values_max: 1000,
+            bytes_max: 8192,
+            depth_max: 4,
+            branches_max: 4000,
+            sort_max: 8,
+            count_max: 1000,
+        }
     }
 }
 

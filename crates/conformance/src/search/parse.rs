@@ -42,7 +42,7 @@ pub fn parse(
     let mut search = Search {
         options,
         kind: types.first().copied(),
-        budget: Budget { values: 0 },
+        budget: Budget { values: 0, branches: 0 },
         seen: Vec::new(),
         query: Query {
             types,
@@ -235,6 +235,7 @@ impl<'a> Search<'a> {
     }
 
     fn sort(&mut self, reading: Reading<'_>, value: &str) -> Result<(), SearchError> {
+        let mut keys = Vec::new();
         for key in value.split(',') {
             let (code, descending) = match key.strip_prefix('-') {
                 Some(code) => (code, true),
@@ -245,15 +246,16 @@ impl<'a> Search<'a> {
                 return Err(reading.error(code, "a composite parameter has no order"));
             }
             let max = self.options.limits.sort_max;
-            if self.query.sort.len() >= max {
+            if keys.len() >= max {
                 return Err(SearchError::TooMuch {
                     what: "the keys of `_sort`",
                     max,
                     param: short(reading.name),
                 });
             }
-            self.query.sort.push(Sort { param, descending });
+            keys.push(Sort { param, descending });
         }
+        self.query.sort = keys;
         Ok(())
     }
 

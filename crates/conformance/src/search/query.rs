@@ -88,7 +88,8 @@ pub enum Match {
     Token {
         /// The system asked for.
         system: System,
-        /// In the spelling of [`super::Token::key`]; none for `system|`, which asks for any code of the system.
+        /// In the spelling of [`super::Token::key`]; none for `system|`, which asks for any code of the system: there the
+        /// value's key is anything but none.
         key: Option<String>,
     },
     /// `:text` on a token: [`super::Token::text`] starts with this.
@@ -134,7 +135,7 @@ pub enum Match {
     ReferenceIdentifier {
         /// The system asked for.
         system: System,
-        /// In the spelling of [`super::Identifier::key`]; none for `system|`.
+        /// In the spelling of [`super::Identifier::key`]; none for `system|`, any key.
         key: Option<String>,
     },
     /// On a composite: each matches a value of the component at the same place.

@@ -90,6 +90,9 @@ fn lenient_passes_over_what_does_not_exist_and_says_so() {
         lenient(Some("Patient"), "shoe-size=38&name=eve&organization.shoe=1&gender=&_format=json").unwrap();
     let ignored: Vec<_> = query.ignored.iter().map(|ignored| ignored.name.as_str()).collect();
     assert_eq!(ignored, ["shoe-size", "organization.shoe", "gender"]);
+    // All keys or none: the rest would be another order.
+    let unsorted = lenient(Some("Patient"), "_sort=family,shoe-size").unwrap();
+    assert!(unsorted.sort.is_empty() && unsorted.ignored.len() == 1 && unsorted.self_query.is_empty());
     assert!(query.ignored[0].reason.contains("has no search parameter `shoe-size`"));
     assert_eq!(query.conditions.len(), 1);
     assert_eq!(query.self_query, "name=eve");
@@ -154,8 +157,15 @@ fn a_search_of_everything_has_what_all_types_have() {
 
 #[test]
 fn bounds_hold() {
-    let tiny =
-        Limits { params_max: 2, values_max: 3, bytes_max: 60, depth_max: 2, sort_max: 1, count_max: 10 };
+    let tiny = Limits {
+        params_max: 2,
+        values_max: 3,
+        bytes_max: 60,
+        depth_max: 2,
+        branches_max: 300,
+        sort_max: 1,
+        count_max: 10,
+    };
     let options =
         Options { strictness: Strictness::Lenient, limits: tiny, base: String::new(), now_ms: NOW_MS };
     for (kind, query, refused) in [
@@ -169,6 +179,9 @@ fn bounds_hold() {
         ("Patient", "_has:Observation:patient:_has:Observation:derived-from:code=1", false),
         ("Patient", "_sort=name,_id", true),
         ("Patient", "name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true),
+        // No value is ever read, and it branches a hundred times a hundred.
+        ("AuditEvent", "entity._has:Provenance:target:entity.shoe=1", true),
+        ("AuditEvent", "entity._has:Provenance:target:entity._id:missing=true", true),
         // Every type has an id: one value, more than a hundred conditions.
         ("Provenance", "target._id=1", true),
     ] {
