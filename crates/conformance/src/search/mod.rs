@@ -8,7 +8,7 @@
 //! 2. [`parse`] turns the parameters of a request into a [`Query`], or into a [`SearchError`] that says what is wrong
 //!    and where. What it didn't understand and was allowed to pass over stands in [`Query::ignored`]; nothing is passed
 //!    over in silence.
-//! 3. [`matches`] is what a query means, in plain code: any other execution must agree with it.
+//! 3. [`matches()`] is what a query means, in plain code: any other execution must agree with it.
 //! 4. [`sort_key`] says where a resource stands under a sort, [`project`] cuts it down for `_summary` and `_elements`.
 //!
 //! # How values compare

@@ -132,7 +132,7 @@ pub fn resource_types() -> impl Iterator<Item = &'static str> {
 }
 
 /// Every search parameter of a type, those of all resources (`_id`, `_lastUpdated` …) included, by code. Nothing for what
-/// is not a type of R4.
+/// is not a type of R4. All but [`ParamType::Special`] are supported: that is what a CapabilityStatement lists.
 pub fn parameters(kind: &str) -> impl Iterator<Item = &'static Parameter> + use<> {
     of(kind).into_iter().flat_map(|kind| &kind.params)
 }
