@@ -43,7 +43,8 @@
 //!   row, one that isn't within the interval.
 //! - A [`Value::Composite`] is a group of rows: the values of its components under one group number, each with the number
 //!   of its component. A [`Match::Composite`] needs one group with a matching row for every component.
-//! - A column of the query that is none is not compared; a column of the row that is none equals nothing.
+//! - A column of the query that is none is not compared (but a `system|` without code wants a row with a
+//!   key); a column of the row that is none equals nothing.
 //! - [`Condition::Chain`] and [`Condition::Has`] join over reference rows: by type and id where [`Reference::base`] is
 //!   none or the server's own, else only what the server knows to be the same resource. Whatever the caller may not see
 //!   must be left out of *these* joins too, or it can be guessed at.
@@ -53,9 +54,9 @@
 //!
 //! # What is refused
 //!
-//! `_text`, `_content`, `_query`, `_filter`, `_list`, `near`, `:above`, `:below`, `:in` and `:not-in` on tokens and
-//! references are known and refused by name, under either [`Strictness`]: to drop them would answer with more than was
-//! asked for.
+//! `_text`, `_content`, `_query`, `_filter`, `_list`, `_score`, `_contained` (but for `false`), `_containedType`, `near`,
+//! and on tokens and references `:above`, `:below`, `:in` and `:not-in` are known and refused by name, under either
+//! [`Strictness`]: to drop them would answer with more than was asked for.
 
 mod condition;
 mod date;
