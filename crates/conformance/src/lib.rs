@@ -2,3 +2,5 @@
 //! found, and what a search asks for.
 //!
 //! It is pure: no I/O, no network, and it knows nothing of charts, consent or the ledger.
+
+pub mod validate;
