@@ -288,11 +288,14 @@ class Chart:
 
     def claim(self, amount, *diagnoses):
         money = {"value": number(amount), "currency": "USD"}
+        listed = [{"sequence": at, "diagnosisReference": found} for at, found in enumerate(diagnoses, 1)]
+        # FHIR allows no empty array.
+        reasons = {"diagnosis": listed} if listed else {}
         return self.add("Claim", {
             "status": "active", "type": term("claim-type", "professional"), "use": "claim", "patient": self.patient,
             "created": self.day, "insurer": organisation(INSURER), "provider": organisation(),
             "priority": term("processpriority", "normal"),
-            "diagnosis": [{"sequence": at, "diagnosisReference": found} for at, found in enumerate(diagnoses, 1)],
+            **reasons,
             "insurance": [{"sequence": 1, "focal": True, "coverage": self.coverage}],
             "item": [{"sequence": 1, "productOrService": coded(SNOMED, "185349003", "Encounter for check up (procedure)"),
                       "net": money, "encounter": [self.encounter]}],

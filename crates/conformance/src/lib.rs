@@ -4,3 +4,4 @@
 //! It is pure: no I/O, no network, and it knows nothing of charts, consent or the ledger.
 
 pub mod search;
+pub mod validate;
