@@ -20,6 +20,7 @@ mod error;
 pub mod json;
 pub mod phi;
 pub mod references;
+pub mod stamp;
 pub mod types;
 mod version;
 

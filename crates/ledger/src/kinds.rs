@@ -42,6 +42,7 @@ kinds! {
     0x0405 "charts.acknowledge" charts::Acknowledge;
     0x0406 "charts.erase" charts::Erase;
     0x0407 "charts.receipt-erasure" charts::ReceiptErasure;
+    0x0408 "charts.commit-together" charts::CommitTogether;
 
     0x0501 "access.request" access::Request;
     0x0502 "access.break-glass" access::BreakGlass;

@@ -182,6 +182,15 @@ impl Naive {
             Act::OfferClaim(act) => only(is_org).and_then(|()| self.offer(now, act)),
             Act::Claim(act) => only(is_person).and_then(|()| self.claim(now, &act.chart)),
             Act::Commit(act) => only(is_staff).and_then(|()| self.state.commit(now, act)),
+            Act::CommitTogether(act) => only(is_staff).and_then(|()| {
+                let several = !act.commits.is_empty();
+                let mut commits = act.commits.iter();
+                if several {
+                    commits.try_for_each(|one| self.state.commit(now, one))
+                } else {
+                    Err(charts::NOTHING_WRITTEN)
+                }
+            }),
             Act::Grant(act) => only(is_person).and_then(|()| {
                 let consent::Grant {
                     chart,
