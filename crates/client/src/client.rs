@@ -9,9 +9,10 @@ use crate::{
     },
     known::Known,
     rpc::{CallError, Http, Node, Transport},
+    wire::{Code, Read, ReadRows},
 };
 use ledger::governance::{Genesis, GenesisError};
-use primitives::{Millis, NetworkId, OrgId};
+use primitives::{List, Millis, NetworkId, OrgId};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -117,6 +118,16 @@ pub fn read_genesis(path: &Path) -> Result<Genesis, GenesisFileError> {
     Ok(genesis)
 }
 
+/// Whether the ledger still knows the session: the organisation may have ended it before its time.
+async fn holds(node: &Node, session: &CachedSession) -> Result<bool, CallError> {
+    let nothing = Read { keys: List::default(), min_height: 0 };
+    match node.with_key(session.key.clone()).call::<ReadRows>(&nothing).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(Code::Forbidden) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 impl Client {
     /// A user at a node, from parts.
     #[must_use]
@@ -155,8 +166,8 @@ impl Client {
             ProfileKind::Practitioner => {
                 let kept = load_session(home, name, network, host.now());
                 Actor::Practitioner(Arc::new(match kept {
-                    Some(session) => session,
-                    None => {
+                    Some(session) if holds(&node, &session).await? => session,
+                    Some(_) | None => {
                         let session: CachedSession = open_session(&node, &key, &*host).await?;
                         save_session(home, name, &session).map_err(ConnectError::Keep)?;
                         session

@@ -3,7 +3,10 @@
 
 use crate::{config::Staff, member::Me};
 use client::wire::{Code, Refusal, SignedCall};
-use ledger::{Signer, identity};
+use ledger::{
+    Signer,
+    identity::{self, KeyOwner},
+};
 use primitives::{Hash, Millis, PublicKey, Span, State, domain, encode, hash};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,6 +27,8 @@ pub(crate) struct Caller {
     pub signer: Option<Signer>,
     /// Who that is on the organisation's staff list, if anybody.
     pub staff: Option<Staff>,
+    /// Whether the key was somebody's once: its session is over, or it was replaced.
+    pub over: bool,
 }
 
 impl Caller {
@@ -35,8 +40,16 @@ impl Caller {
         if self.signer.is_some() || self.staff.is_some() {
             Ok(())
         } else {
-            Err(forbidden("the key is not known here"))
+            Err(self
+                .stranger("the key is not known here; ask the node's operator to add it to the staff list"))
         }
+    }
+
+    /// What somebody is told whom the ledger doesn't know, or not any more.
+    fn stranger(&self, otherwise: &str) -> Refusal {
+        let over = "the key is no longer valid: its session is over, or another key replaced it; begin again, which opens \
+                    another session";
+        forbidden(if self.over { over } else { otherwise })
     }
 
     /// Refuses all but this organisation's people: staff, sessions, and the organisation itself.
@@ -51,7 +64,7 @@ impl Caller {
         if ours || self.staff.is_some() {
             Ok(())
         } else {
-            Err(forbidden("only this organisation's people may do this"))
+            Err(self.stranger("only this organisation's people may do this"))
         }
     }
 
@@ -60,9 +73,9 @@ impl Caller {
     /// # Errors
     /// [`Code::Forbidden`].
     pub(crate) fn staff(&self) -> Result<&Staff, Refusal> {
-        self.staff
-            .as_ref()
-            .ok_or_else(|| forbidden("only this organisation's staff may do this, with the staff key"))
+        let nobody = "only this organisation's staff may do this, with the staff key; ask the node's operator to add \
+                      yours to the staff list";
+        self.staff.as_ref().ok_or_else(|| forbidden(nobody))
     }
 }
 
@@ -112,7 +125,9 @@ impl Door {
         }
         self.once(call.caller, call.time, call.nonce, now)?;
         let signer = identity::signer(state, &call.caller, chain_time);
-        Ok(Caller { key: call.caller, signer, staff: self.staff.get(&call.caller).cloned() })
+        let owner = || identity::KEYS.get(state, &call.caller);
+        let over = signer.is_none() && matches!(owner(), Some(KeyOwner::Session { .. } | KeyOwner::Retired));
+        Ok(Caller { key: call.caller, signer, staff: self.staff.get(&call.caller).cloned(), over })
     }
 
     fn once(&self, caller: PublicKey, time: Millis, nonce: u64, now: Millis) -> Result<(), Refusal> {
