@@ -22,7 +22,10 @@ use commands::{
 };
 use context::Context;
 use exit::{Exit, Failure};
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
+
+/// How long threads may go on once a command is done.
+const END_WITHIN: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -34,13 +37,17 @@ fn main() -> ExitCode {
             return Exit::Fault.into();
         }
     };
-    match runtime.block_on(run(cli.command, &ctx)) {
+    let exit = match runtime.block_on(run(cli.command, &ctx)) {
         Ok(exit) => exit.into(),
         Err(failure) => {
             ctx.out.fail(&failure);
             failure.exit.into()
         }
-    }
+    };
+    // What is left waits for something outside, as for the end of a stdin that somebody else holds: that must not hold up
+    // the end of the process.
+    runtime.shutdown_timeout(END_WITHIN);
+    exit
 }
 
 async fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {

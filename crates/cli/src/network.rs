@@ -259,8 +259,33 @@ pub(crate) fn write_public(path: &Path, value: &impl Serialize) -> Result<(), Fa
             format!("`{}` exists already; remove it or name another", path.display()),
         ));
     }
-    fs::write(&draft, text).map_err(|error| Failure::file(&draft, &error))?;
-    fs::rename(&draft, path).map_err(|error| Failure::file(path, &error))
+    let written = fs::write(&draft, text).and_then(|()| fs::rename(&draft, path));
+    if written.is_err() {
+        drop(fs::remove_file(&draft));
+    }
+    written.map_err(|error| Failure::file(path, &error))
+}
+
+/// Fills a folder that was empty or missing; if that fails, it is so again.
+pub(crate) fn fill<T>(dir: &Path, fill: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    let was_there = dir.exists();
+    let filled = fill();
+    if filled.is_err() {
+        clear(dir, was_there);
+    }
+    filled
+}
+
+/// Removes what lies in `dir`, and `dir` too unless it is to stay. What can't be removed stays: why the folder couldn't be
+/// filled is the better message.
+fn clear(dir: &Path, stays: bool) {
+    if !stays {
+        return drop(fs::remove_dir_all(dir));
+    }
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        drop(if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) });
+    }
 }
 
 /// Addresses on `host`, two ports for each member from `base` on.

@@ -5,12 +5,13 @@ use crate::{
     context::{Context, new_passphrase, passphrase},
     exit::{Exit, Failure},
     network::{
-        MemberFile, Named, check_keys, config, genesis, lock, make_keys, ports, write_config, write_public,
+        MemberFile, Named, check_keys, config, fill, genesis, lock, make_keys, ports, write_config,
+        write_public,
     },
     out::Table,
 };
 use clap::{Args, Subcommand};
-use client::{Host as _, SystemHost, read_genesis};
+use client::{Host as _, SystemHost, keys::Lock, read_genesis};
 use ledger::governance::Genesis;
 use node::Address;
 use primitives::OrgId;
@@ -148,19 +149,7 @@ fn init(args: &Init, ctx: &Context) -> Result<(), Failure> {
         addresses.push(Address { org: named.org.clone(), p2p, rpc });
     }
     let lock = lock(if args.demo { None } else { Some(new_passphrase()?) });
-    let members = args
-        .orgs
-        .iter()
-        .map(|named| make_keys(&args.dir.join(dir_of(&named.org)).join("keys"), named, &lock));
-    let members = members.collect::<Result<Vec<_>, Failure>>()?;
-    let genesis = genesis(&args.name, SystemHost.now(), args.demo, members)?;
-    let path = args.dir.join("genesis.json");
-    write_public(&path, &genesis)?;
-    for address in &addresses {
-        let own = (address.p2p, address.rpc);
-        let config = config(&address.org, "../genesis.json".into(), own, addresses.clone());
-        write_config(&args.dir.join(dir_of(&address.org)).join("node.toml"), &config)?;
-    }
+    let (genesis, path) = fill(&args.dir, || lay_out(args, &lock, &addresses))?;
     show(&genesis, &path, ctx)?;
     if !ctx.out.json {
         ctx.out.say("\nStart each node, in any order:");
@@ -170,6 +159,21 @@ fn init(args: &Init, ctx: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn lay_out(args: &Init, lock: &Lock, addresses: &[Address]) -> Result<(Genesis, PathBuf), Failure> {
+    let members =
+        args.orgs.iter().map(|named| make_keys(&args.dir.join(dir_of(&named.org)).join("keys"), named, lock));
+    let members = members.collect::<Result<Vec<_>, Failure>>()?;
+    let genesis = genesis(&args.name, SystemHost.now(), args.demo, members)?;
+    let path = args.dir.join("genesis.json");
+    write_public(&path, &genesis)?;
+    for address in addresses {
+        let own = (address.p2p, address.rpc);
+        let config = config(&address.org, "../genesis.json".into(), own, addresses.to_vec());
+        write_config(&args.dir.join(dir_of(&address.org)).join("node.toml"), &config)?;
+    }
+    Ok((genesis, path))
 }
 
 fn dir_of(org: &OrgId) -> String {

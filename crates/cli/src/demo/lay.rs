@@ -12,9 +12,13 @@ use ledger::governance::Genesis;
 use node::{Address, Staff};
 use primitives::{OrgId, Span};
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
 };
+
+/// The demonstration's ports: below those that Linux (32768 on) and macOS (49152 on) hand out by themselves.
+const PORTS_FROM: u64 = 10_000;
+const PORTS_TO: u64 = 32_000;
 
 /// Somebody who works for an organisation.
 struct Person {
@@ -187,14 +191,20 @@ fn make_person(
     Ok((name, staff))
 }
 
-/// Loopback addresses that nobody listens on. All are held at once, so that none is given twice.
+/// Loopback addresses that nobody listens on. All are held at once, so that none is given twice; and all lie below the
+/// ports that systems hand out by themselves, so that no connection takes one before its node does.
 fn free_ports(count: usize) -> Result<Vec<SocketAddr>, Failure> {
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    let held = (0..count).map(|_| TcpListener::bind(address)).collect::<Result<Vec<_>, _>>();
-    let held =
-        held.map_err(|error| Failure::new(Exit::Machine, format!("no free port on loopback: {error}")))?;
-    let addresses = held.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
-    addresses.map_err(|error| Failure::new(Exit::Machine, format!("no free port on loopback: {error}")))
+    let first = PORTS_FROM + client::host::nonce(&SystemHost) % (PORTS_TO - PORTS_FROM);
+    let around = (first..PORTS_TO).chain(PORTS_FROM..first).filter_map(|port| u16::try_from(port).ok());
+    let held = around.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).take(count);
+    let held: Vec<TcpListener> = held.collect();
+    let none = |error: &dyn std::fmt::Display| {
+        Failure::new(Exit::Machine, format!("there are too few free ports on loopback: {error}"))
+    };
+    if held.len() < count {
+        return Err(none(&format_args!("{count} are needed from {PORTS_FROM} to {PORTS_TO}")));
+    }
+    held.iter().map(|listener| listener.local_addr().map_err(|error| none(&error))).collect()
 }
 
 #[cfg(test)]

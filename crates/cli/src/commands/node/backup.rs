@@ -9,7 +9,7 @@ use crate::{
     context::{ConfigPath, Context},
     exit::{Exit, Failure},
     fault::{of_config, of_open, of_store},
-    network::write_public,
+    network::{fill, write_public},
 };
 use clap::Args;
 use node::{Config, load_config, load_genesis};
@@ -83,12 +83,6 @@ pub(super) async fn backup(args: &Backup, ctx: &Context) -> Result<(), Failure> 
     let view = store.view().map_err(|fault| of_store(&fault))?;
     let parts: Vec<&str> = PARTS.into_iter().filter(|part| config.data.join(part).is_dir()).collect();
     let spinner = ctx.out.spinner("copying");
-    for part in &parts {
-        spinner.set_message(format!("copying {part}"));
-        copy(&config.data.join(part), &args.out.join(part))?;
-    }
-    spinner.finish_and_clear();
-    // Last: a copy without its manifest is an unfinished one.
     let manifest = Manifest {
         format: FORMAT,
         network: genesis.network(),
@@ -97,7 +91,16 @@ pub(super) async fn backup(args: &Backup, ctx: &Context) -> Result<(), Failure> 
         state_root: view.root(),
         parts: parts.iter().map(ToString::to_string).collect(),
     };
-    write_public(&args.out.join("backup.json"), &manifest)?;
+    let copied = fill(&args.out, || {
+        for part in &parts {
+            spinner.set_message(format!("copying {part}"));
+            copy(&config.data.join(part), &args.out.join(part))?;
+        }
+        // Last: a copy without its manifest is an unfinished one.
+        write_public(&args.out.join("backup.json"), &manifest)
+    });
+    spinner.finish_and_clear();
+    copied?;
     drop(store);
     if ctx.out.json {
         return ctx.out.json(&json!({ "out": args.out, "height": manifest.height, "parts": manifest.parts }));
@@ -130,12 +133,13 @@ pub(super) fn restore(args: &Restore, ctx: &Context) -> Result<(), Failure> {
         let message = format!("the backup is of `{}` in network {}", manifest.org, manifest.network);
         return Err(Failure::new(Exit::Machine, message));
     }
-    for part in &manifest.parts {
-        if !PARTS.contains(&part.as_str()) {
-            return Err(Failure::input(format!("the backup names `{part}`, which is no part of one")));
-        }
-        copy(&args.from.join(part), &config.data.join(part))?;
+    if let Some(part) = manifest.parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        return Err(Failure::input(format!("the backup names `{part}`, which is no part of one")));
     }
+    fill(&config.data, || {
+        let mut parts = manifest.parts.iter();
+        parts.try_for_each(|part| copy(&args.from.join(part), &config.data.join(part)))
+    })?;
     let store = hold(&config, genesis.network())?;
     store.check_head().map_err(|fault| of_store(&fault))?;
     let root = store.view().map_err(|fault| of_store(&fault))?.root();

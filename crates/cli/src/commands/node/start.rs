@@ -3,7 +3,7 @@
 use crate::{
     context::{ConfigPath, Context, passphrase},
     exit::{Exit, Failure},
-    fault::{of_config, of_start},
+    fault::{of_config, of_end, of_start},
 };
 use clap::Args;
 use consensus::Termination;
@@ -51,7 +51,8 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) =
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let keys = Keys::load(&config.keys, passphrase)?;
-    let node = Node::start(&config, keys).await.map_err(of_start).inspect_err(|failure| {
+    let node = Node::start(&config, keys).await;
+    let node = node.map_err(|error| of_end(of_start(error), &config.data)).inspect_err(|failure| {
         tracing::error!(reason = failure.message, exit = failure.exit.code(), "the node does not start");
     })?;
     tracing::info!(org = %config.org, rpc = %node.rpc, p2p = %config.p2p, "the node answers");
@@ -72,20 +73,21 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
     let followed = node.follows();
     tracing::info!("the node stops");
     let stopped = node.stop().await;
-    match ended.unwrap_or(stopped) {
+    let message = match ended.unwrap_or(stopped) {
         Termination::Fault(fault) => {
-            tracing::error!(%fault, "the node stopped by a fault");
-            Err(Failure::new(Exit::Fault, format!("the node stopped by a fault: {fault}")))
+            format!("the node stopped by a fault: {fault}; its log says more, and nothing was written since")
         }
-        Termination::Stopped if !followed => Err(Failure::new(
-            Exit::Fault,
-            "the node stopped: it could not follow the ledger any more; its log says why",
-        )),
+        Termination::Stopped if !followed => {
+            "the node stopped: it could not follow the ledger any more; its log says why".to_owned()
+        }
         Termination::Stopped => {
             tracing::info!("the node has stopped");
-            Ok(())
+            return Ok(());
         }
-    }
+    };
+    let failure = of_end(Failure::new(Exit::Fault, message), &config.data);
+    tracing::error!(reason = failure.message, exit = failure.exit.code(), "the node stopped by a fault");
+    Err(failure)
 }
 
 async fn stdin_ended() {
