@@ -4,7 +4,7 @@ use crate::ledger::{Entry, Ledger};
 use consensus::{Config, Handle, Limits, Member, StartError, Timeouts};
 use primitives::{Hash, Millis, NetworkId, SecretKey, Span};
 use std::{
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -21,9 +21,13 @@ pub(crate) fn secret(index: usize) -> SecretKey {
     SecretKey::from_seed(&[index as u8 + 1; 32])
 }
 
-/// Free ports, all held at once so that no two are the same.
+/// Free ports, all held at once so that no two are the same. All of 127.0.0.0/8 is this machine's on Linux: there each
+/// network gets an address to itself, and nobody takes a port before its validator does.
 pub(crate) fn addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let [_, a, b, c] = rand::random::<u32>().to_be_bytes();
+    let own = Ipv4Addr::new(127, 1 | a, b, 1 | c);
+    let host = if TcpListener::bind((own, 0)).is_ok() { own } else { Ipv4Addr::LOCALHOST };
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((host, 0)).unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap()).collect()
 }
 

@@ -17,7 +17,7 @@ use ledger::{
 use primitives::{ChartId, CompartmentId, SecretKey, Span, Text};
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -51,9 +51,13 @@ fn fresh_key() -> SecretKey {
     SecretKey::from_seed(&host::random(&SystemHost))
 }
 
-/// Loopback addresses that nobody listens on; all are held at once, so that none is given twice.
+/// Loopback addresses that nobody listens on; all are held at once, so that none is given twice. All of 127.0.0.0/8 is
+/// this machine's on Linux: there each network gets an address to itself, and nobody takes a port before its node does.
 fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let held: Vec<_> = (0..count).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    let [_, a, b, c] = rand::random::<u32>().to_be_bytes();
+    let own = Ipv4Addr::new(127, 1 | a, b, 1 | c);
+    let host = if TcpListener::bind((own, 0)).is_ok() { own } else { Ipv4Addr::LOCALHOST };
+    let held: Vec<_> = (0..count).map(|_| TcpListener::bind((host, 0)).unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap()).collect()
 }
 
