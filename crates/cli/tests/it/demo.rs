@@ -1,10 +1,14 @@
 //! This file is where the whole demonstration runs, and what it leaves behind is checked without a network.
 
-use crate::run::{horkos, ran, run};
+use crate::{
+    place::Place,
+    run::{horkos, ran, run},
+};
 use serde_json::Value;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    net::SocketAddr,
     path::Path,
     process::{Command, Stdio},
 };
@@ -17,11 +21,16 @@ fn json(path: &Path) -> Value {
 #[test]
 fn heavy_staff_is_added_and_a_node_stops_on_sigterm() {
     let home = tempfile::tempdir().unwrap();
-    let made = run(home.path(), "network init --dir ~/net --org alpha:provider --demo --port 7960");
+    let Place { host, port } = Place::find(2);
+    let rpc = SocketAddr::new(host, port + 1);
+    let init = format!("network init --dir ~/net --org alpha:provider --demo --host {host} --port {port}");
+    let made = run(home.path(), &init);
     assert_eq!(made.status, 0, "{}", made.stderr);
     let profile = run(
         home.path(),
-        "--json --profile alpha/dr-a profile new --display Ada --org alpha --node 127.0.0.1:7961 --genesis ~/net/genesis.json",
+        &format!(
+            "--json --profile alpha/dr-a profile new --display Ada --org alpha --node {rpc} --genesis ~/net/genesis.json"
+        ),
     );
     let profile: Value = serde_json::from_str(&profile.stdout).unwrap();
     let key = profile["key"].as_str().unwrap();
@@ -41,7 +50,7 @@ fn heavy_staff_is_added_and_a_node_stops_on_sigterm() {
         .unwrap();
     let mut line = String::new();
     BufReader::new(node.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("alpha answers on 127.0.0.1:7961"), "{line}");
+    assert!(line.starts_with(&format!("alpha answers on {rpc}")), "{line}");
     let listed = run(home.path(), "--profile alpha/dr-a chart list");
     assert_eq!(listed.status, 0, "{}", listed.stderr);
     let killed = Command::new("kill").args(["-TERM", &node.id().to_string()]).status().unwrap();

@@ -1,6 +1,20 @@
-//! Tests that run the built binary: its help, its words about bad input, its whole demonstration.
+//! Tests that run the built binary: its help, its words about bad input, its whole demonstration; and its nodes, killed,
+//! starved of disk, robbed of what they hadn't synced.
 
+mod bad_bundles;
 mod bad_input;
+mod damage;
 mod demo;
+mod full_disk;
 mod golden;
+mod image;
+mod kill;
+mod namespace;
+mod nodes;
+mod offline;
+mod place;
+mod power;
 mod run;
+mod sessions;
+mod stranger;
+mod stream;
