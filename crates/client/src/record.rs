@@ -3,7 +3,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Blob, ChartId, List, PrincipalId, Text, decode, encode};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Most bytes of a resource.
 pub(crate) const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
@@ -11,7 +11,7 @@ pub(crate) const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
 /// Most other charts whose patients one resource names.
 pub(crate) const ALSO_MAX: usize = 64;
 
-/// A resource as it is sealed.
+/// A resource as it is sealed. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Record {
     /// What stands around the resource.
@@ -43,6 +43,19 @@ pub struct Around {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the record is of a format that this version doesn't know; update it")]
 pub struct RecordFormatError;
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let Self { around, bytes } = self;
+        bytes.zeroize();
+        around.id.zeroize();
+        around.full_url.zeroize();
+        if let Some((method, url)) = &mut around.request {
+            method.zeroize();
+            url.zeroize();
+        }
+    }
+}
 
 /// First byte of a plaintext: a resource.
 const RESOURCE: u8 = 1;

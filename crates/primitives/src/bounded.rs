@@ -8,6 +8,7 @@ use std::{
     io::{Error, ErrorKind, Read, Result as IoResult},
     ops::Deref,
 };
+use zeroize::Zeroize;
 
 fn too_long(max: usize) -> Error {
     Error::new(ErrorKind::InvalidData, format!("longer than {max}"))
@@ -44,6 +45,19 @@ impl<const MAX: usize> Text<MAX> {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+// What is bounded may be a patient's: whoever holds it can wipe it.
+impl<const MAX: usize> Zeroize for Text<MAX> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const MAX: usize> Zeroize for Blob<MAX> {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
     }
 }
 
