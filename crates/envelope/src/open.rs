@@ -66,16 +66,22 @@ impl Manifest {
     /// # Errors
     /// [`OpenError::Key`] if it isn't that compartment's key.
     pub fn opener(&self, at: usize, key: &OpenKey) -> Result<Opener<'_>, OpenError> {
+        let SealedTo { compartment, encapsulated: _ } =
+            self.compartments().get(at).ok_or(OpenError::Key(at))?;
+        if key.public().hash(domain::COMPARTMENT_KEY) != compartment.body.key {
+            return Err(OpenError::Key(at));
+        }
+        self.set_up(at, key)
+    }
+
+    /// The same without asking whose key it is: another's sets up as well, but to keys that open nothing.
+    fn set_up(&self, at: usize, key: &OpenKey) -> Result<Opener<'_>, OpenError> {
         let (Some(sealed_to), Some(id), Ok(position)) =
             (self.compartments().get(at), self.compartment_ids().get(at), u16::try_from(at))
         else {
             return Err(OpenError::Key(at));
         };
-        let SealedTo { compartment, encapsulated } = sealed_to;
-        if key.public().hash(domain::COMPARTMENT_KEY) != compartment.body.key {
-            return Err(OpenError::Key(at));
-        }
-        let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated.as_slice())
+        let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(sealed_to.encapsulated.as_slice())
             .map_err(|_| OpenError::Key(at))?;
         let context =
             setup_receiver::<Aead, Kdf, Kem>(&OpModeR::Base, key.private(), &encapsulated, &seal::info(id))
@@ -225,5 +231,44 @@ impl Opener<'_> {
             return Err(OpenError::Inconsistent(at));
         }
         Ok((plaintext, keys))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Class, Compartment, PlainRecord, RecordId, Threshold, combine, open_key, seal_pack};
+    use primitives::{ChartId, OrgId, Tag};
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng as _};
+
+    #[test]
+    fn another_compartments_key_opens_nothing_even_past_the_check() {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let threshold = Threshold::new(2, 3).unwrap();
+        let (chart, writer) = (ChartId::default(), "riverside".parse::<OrgId>().unwrap());
+        let class = Class { chart, tag: Tag::default(), writer: writer.clone() };
+        let opened = [(); 2].map(|()| Compartment::open(&mut rng, &class, threshold));
+        let compartments: Vec<_> = opened.iter().map(|one| one.compartment.clone()).collect();
+        let keys = opened.each_ref().map(|one| {
+            let shares: Vec<_> = one.shares.iter().collect();
+            open_key(&combine(&shares, 2).unwrap(), &one.compartment.body).unwrap()
+        });
+        let plain = |compartment, plaintext| PlainRecord {
+            compartment,
+            record: RecordId([7; 16]),
+            version: u32::from(compartment) + 1,
+            plaintext,
+        };
+        let sealed =
+            seal_pack(&mut rng, &chart, &writer, &compartments, &[plain(0, b"old"), plain(1, b"new")])
+                .unwrap();
+        let pack = Pack::verify(sealed.manifest.root(), &sealed.ciphertexts, &sealed.randoms).unwrap();
+        let manifest = pack.manifest();
+        for (at, of) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let opener = manifest.opener(at, &keys[of]);
+            assert_eq!(opener.is_ok(), at == of);
+            let forced = manifest.set_up(at, &keys[of]).unwrap();
+            assert_eq!(pack.open(&forced, at).is_ok(), at == of, "key {of} at compartment {at}");
+        }
     }
 }
