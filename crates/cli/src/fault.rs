@@ -46,8 +46,8 @@ pub(crate) fn of_start(error: StartError) -> Failure {
         }
         StartError::Found(FoundError::Store(fault)) => of_store(&fault),
         StartError::Found(error @ FoundError::Genesis(_)) => Failure::input(chain(&error)),
-        StartError::NotAMember(_) => Failure::new(Exit::Keys, chain(&error)),
-        StartError::Packs(_) | StartError::Vault(_) | StartError::Serve(_) => {
+        StartError::NotAMember(_) | StartError::BoxKey { .. } => Failure::new(Exit::Keys, chain(&error)),
+        StartError::Packs(_) | StartError::Leftovers(_) | StartError::Vault(_) | StartError::Serve(_) => {
             Failure::new(Exit::Machine, chain(&error))
         }
         StartError::Peers(_) => Failure::input(chain(&error)),

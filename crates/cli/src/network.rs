@@ -4,14 +4,14 @@
 use crate::exit::{Exit, Failure};
 use client::{
     SystemHost, host,
-    keys::{Lock, WORK_DEFAULT, load_box, load_signing, save_box, save_signing, write_private},
+    keys::{Lock, WORK_DEFAULT, load_signing, save_box, save_signing, write_private},
 };
 use envelope::OpenKey;
 use ledger::{
     governance::{Genesis, GenesisMember, MemberKind, Params},
     policy,
 };
-use node::{Address, Config, LogFormat, Staff};
+use node::{Address, BoxKeyRules, BoxKeys, Config, LogFormat, Staff};
 use primitives::{Millis, OrgId, PublicKey, SecretKey, Text};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -147,10 +147,11 @@ pub(crate) fn check_keys(
 ) -> Result<(), Failure> {
     let org = load_signing(&dir.join("organisation.key"), &passphrase)?;
     let validator = load_signing(&dir.join("validator.key"), &passphrase)?;
-    let trustee = load_box(&dir.join("trustee.key"), &passphrase)?;
+    let trustee = BoxKeys::load(dir, &passphrase)?;
+    let dealt_to = |key: &node::BoxKey| *member.box_key == *key.pair().public().as_bytes();
     let same = member.key == org.public()
         && member.validator == validator.public()
-        && *member.box_key == *trustee.public().as_bytes();
+        && trustee.held().iter().any(|key| dealt_to(key));
     if same {
         return Ok(());
     }
@@ -202,6 +203,7 @@ pub(crate) fn config(
         packs: "packs".to_owned(),
         members,
         staff: Vec::new(),
+        box_keys: BoxKeyRules::default(),
         log: LogFormat::Json,
         threads: 2,
     }

@@ -31,6 +31,9 @@ pub struct Config {
     /// Staff of this organisation who may use the node.
     #[serde(default)]
     pub staff: Vec<Staff>,
+    /// When the trustee's box key is replaced, and how long the earlier one is kept.
+    #[serde(default)]
+    pub box_keys: BoxKeyRules,
     /// Logs: one JSON object a line, or plain text.
     #[serde(default)]
     pub log: LogFormat,
@@ -79,6 +82,26 @@ pub struct Staff {
 
 fn default_session() -> Span {
     Span::hours(8)
+}
+
+/// When a trustee's box key is replaced, and how long the earlier one is kept. Spans are milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BoxKeyRules {
+    /// After an erasure a new key is made, but not more often than this; a day unless said otherwise.
+    pub every: Span,
+    /// How long after a rotation writes may still be committed that were dealt to the earlier key; an hour unless said
+    /// otherwise, four times what writers allow themselves.
+    pub grace: Span,
+    /// How long an earlier key is kept at most for a committed write that its writer doesn't deliver; thirty days unless
+    /// said otherwise. What isn't delivered by then only the other trustees hold.
+    pub keep_max: Span,
+}
+
+impl Default for BoxKeyRules {
+    fn default() -> Self {
+        Self { every: Span::days(1), grace: Span::hours(1), keep_max: Span::days(30) }
+    }
 }
 
 /// The form of log lines.

@@ -2,21 +2,26 @@
 //! lacks, erases what was ordered.
 
 use crate::{
+    erased::{HoldError, conform, erased_ranges},
     member::Me,
     peers::{Peer, Peers},
 };
 use bytes::Bytes;
 use client::wire::{Fetch, FetchPack, PackParts};
-use envelope::{Manifest, OpenError, Pack};
-use ledger::charts::{self, Role, Target};
+use envelope::{Manifest, OpenError};
+use ledger::{
+    charts::{self, Committed},
+    governance,
+};
 use primitives::{
-    ChartId, Millis, OrgId, PackRoot, Signature, Span, State, StorageReceipt, compartments_hash,
+    ChartId, CompartmentId, Millis, OrgId, PackRoot, Signature, Span, State, StorageReceipt,
+    compartments_hash,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
-use store::{PackError, Packs, Part};
+use store::{Packs, Part};
 
 /// How long another member may take to hand a pack over.
 const FETCH_LIMIT: Span = Span::secs(20);
@@ -28,49 +33,31 @@ pub struct Holder {
     peers: Peers,
     /// Committed packs that this member doesn't hold yet.
     missing: Mutex<BTreeSet<PackRoot>>,
-}
-
-/// Why a pack isn't kept or can't be served.
-#[derive(Debug, thiserror::Error)]
-pub enum HoldError {
-    /// It isn't what its root says.
-    #[error("the pack does not fit its root: {0}")]
-    Pack(#[from] OpenError),
-    /// It is another chart's or writer's.
-    #[error("pack {0} is of another chart or writer than the call says")]
-    Foreign(PackRoot),
-    /// The disk or bucket.
-    #[error(transparent)]
-    Store(#[from] PackError),
-    /// Nobody who was asked has it.
-    #[error("no member that can be reached holds pack {0}")]
-    Nowhere(PackRoot),
-    /// All of it was erased.
-    #[error("pack {0} was erased")]
-    Erased(PackRoot),
+    /// Committed packs that not all members have confirmed to store, with the compartments that they use.
+    below_n: Mutex<BTreeMap<PackRoot, Vec<CompartmentId>>>,
 }
 
 impl Holder {
     /// The packs of `me`.
     #[must_use]
     pub fn new(me: Arc<Me>, packs: Packs, peers: Peers) -> Self {
-        Self { me, packs, peers, missing: Mutex::default() }
+        Self { me, packs, peers, missing: Mutex::default(), below_n: Mutex::default() }
     }
 
-    /// Checks a pack against its root, keeps it durably, and signs for it.
+    /// Checks a pack against its root and the ledger, keeps it durably, and signs for it.
     ///
     /// # Errors
     /// [`HoldError`].
     pub async fn hold(
         &self,
-        chart: ChartId,
-        writer: OrgId,
+        state: &(dyn State + Sync),
+        (chart, writer): (ChartId, OrgId),
         root: PackRoot,
-        parts: PackParts,
+        mut parts: PackParts,
         keep_until: Millis,
     ) -> Result<Signature, HoldError> {
         let bytes = parts.ciphertexts.len().saturating_add(parts.randoms.len()) as u64;
-        Pack::verify(root, &parts.ciphertexts, &parts.randoms)?;
+        conform(state, &root, &mut parts)?;
         let manifest = Manifest::read(root, &parts.ciphertexts).map_err(OpenError::from)?;
         if manifest.chart() != &chart || manifest.writer() != &writer {
             return Err(HoldError::Foreign(root));
@@ -95,7 +82,21 @@ impl Holder {
         Ok(receipt.sign(&self.me.key))
     }
 
-    /// A pack from this member's own store.
+    /// A pack from this member's own store, without what the state says is erased; `None` if it isn't there.
+    ///
+    /// # Errors
+    /// [`HoldError`], also if the copy is damaged.
+    pub async fn own(
+        &self,
+        state: &(dyn State + Sync),
+        root: &PackRoot,
+    ) -> Result<Option<PackParts>, HoldError> {
+        let Some(mut parts) = self.local(root).await? else { return Ok(None) };
+        conform(state, root, &mut parts)?;
+        Ok(Some(parts))
+    }
+
+    /// A pack from this member's own store, as it lies there.
     ///
     /// # Errors
     /// [`HoldError`].
@@ -112,22 +113,17 @@ impl Holder {
     /// # Errors
     /// [`HoldError`].
     pub async fn fetch(&self, state: &(dyn State + Sync), root: &PackRoot) -> Result<PackParts, HoldError> {
-        if let Some(parts) = self.local(root).await? {
+        match self.own(state, root).await {
+            Ok(Some(parts)) => return Ok(parts),
+            Ok(None) => {}
             // A damaged copy is as good as none: fetch a good one over it.
-            match Pack::verify(*root, &parts.ciphertexts, &parts.randoms) {
-                Ok(_) => return Ok(parts),
-                Err(error) => {
-                    tracing::warn!(pack = %root, %error, "the local copy is damaged, fetching another")
-                }
+            Err(error @ (HoldError::Pack(_) | HoldError::Zeroed(..))) => {
+                tracing::warn!(pack = %root, %error, "the local copy is damaged, fetching another");
             }
+            Err(error) => return Err(error),
         }
         for peer in self.peers.others(&self.me) {
-            let Some(mut parts) = self.ask(peer, root).await else { continue };
-            let ranges = erased_ranges(state, root, &parts)?;
-            for range in &ranges {
-                // Ranges come from this very manifest, so they fit.
-                let _fits = range.apply(&mut parts.ciphertexts, &mut parts.randoms);
-            }
+            let Some(parts) = self.ask(state, peer, root).await else { continue };
             let (ciphertexts, randoms) =
                 (Bytes::from(parts.ciphertexts.clone()), Bytes::from(parts.randoms.clone()));
             self.packs.put(root, ciphertexts, randoms, None).await?;
@@ -136,12 +132,12 @@ impl Holder {
         Err(HoldError::Nowhere(*root))
     }
 
-    async fn ask(&self, peer: &Peer, root: &PackRoot) -> Option<PackParts> {
-        let parts = peer.ask::<FetchPack>(&Fetch { pack: *root, local: true }, FETCH_LIMIT).await.ok()?;
-        match Pack::verify(*root, &parts.ciphertexts, &parts.randoms) {
-            Ok(_) => Some(parts),
+    async fn ask(&self, state: &(dyn State + Sync), peer: &Peer, root: &PackRoot) -> Option<PackParts> {
+        let mut parts = peer.ask::<FetchPack>(&Fetch { pack: *root, local: true }, FETCH_LIMIT).await.ok()?;
+        match conform(state, root, &mut parts) {
+            Ok(()) => Some(parts),
             Err(error) => {
-                tracing::warn!(pack = %root, org = %peer.org, %error, "a member served a pack that does not fit its root");
+                tracing::warn!(pack = %root, org = %peer.org, %error, "a member served a pack that is not what it must be");
                 None
             }
         }
@@ -151,7 +147,13 @@ impl Holder {
     ///
     /// # Errors
     /// [`HoldError`].
-    pub async fn committed(&self, root: &PackRoot) -> Result<(), HoldError> {
+    pub async fn committed(&self, state: &(dyn State + Sync), commit: &Committed) -> Result<(), HoldError> {
+        let root = &commit.pack;
+        if is_below_n(state, root) {
+            let opened = commit.opened.iter().map(|(id, _, _)| *id);
+            let compartments = opened.chain(commit.into.iter().copied()).collect();
+            self.below_n.lock().unwrap_or_else(PoisonError::into_inner).insert(*root, compartments);
+        }
         self.packs.committed(root).await?;
         if !self.packs.has(root).await? {
             self.missing.lock().unwrap_or_else(PoisonError::into_inner).insert(*root);
@@ -214,66 +216,31 @@ impl Holder {
         Ok(())
     }
 
-    /// Committed packs that are stored below n for want of this member: those that it lacks itself.
+    /// Notes that the ledger heard more of who holds a pack.
+    pub fn acknowledged(&self, state: &dyn State, root: &PackRoot) {
+        if !is_below_n(state, root) {
+            self.below_n.lock().unwrap_or_else(PoisonError::into_inner).remove(root);
+        }
+    }
+
+    /// Notes that something was erased: a pack of which nothing is left need not be stored by all.
+    pub fn forget_erased(&self, state: &dyn State) {
+        let lives = |id: &CompartmentId| {
+            charts::compartment(state, id).is_some_and(|row| !charts::is_erased(state, &row))
+        };
+        let mut below = self.below_n.lock().unwrap_or_else(PoisonError::into_inner);
+        below.retain(|_, compartments| compartments.iter().any(lives));
+    }
+
+    /// Committed packs of which the ledger doesn't say that all members store them.
     #[must_use]
-    pub fn below_n(&self, _state: &dyn State) -> u64 {
-        self.missing()
+    pub fn below_n(&self) -> u64 {
+        self.below_n.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 }
 
-/// What of a pack the state says is erased: records by name, compartments, classes, the whole chart.
-fn erased_ranges(
-    state: &dyn State,
-    root: &PackRoot,
-    parts: &PackParts,
-) -> Result<Vec<envelope::Erasure>, HoldError> {
-    let manifest = Manifest::read(*root, &parts.ciphertexts).map_err(OpenError::from)?;
-    let Some(row) = charts::pack(state, root) else { return Ok(Vec::new()) };
-    let by_name: BTreeSet<u32> = row.erased.iter().copied().collect();
-    let at_all = (0_u32..).zip(manifest.entries().iter().enumerate());
-    let erased = at_all.filter(|(number, (at, _))| {
-        let compartment = manifest.compartment_of(*at).and_then(|id| charts::compartment(state, id));
-        by_name.contains(number) || compartment.is_some_and(|row| charts::is_erased(state, &row))
-    });
-    Ok(erased.filter_map(|(_, (at, _))| manifest.erasure(at)).collect())
-}
-
-/// The packs and compartments that an erasure touches, from its chart's log.
-#[derive(Debug, Default)]
-pub(crate) struct Touched {
-    /// Packs with records that may have to go.
-    pub packs: Vec<PackRoot>,
-    /// Whether shares have to go too: everything but single records.
-    pub shares: bool,
-}
-
-/// Works out what an erasure touches from the commits in its chart's log.
-#[must_use]
-pub(crate) fn touched(state: &dyn State, target: &Target, commits: &[charts::Committed]) -> Touched {
-    let holds = |commit: &charts::Committed, wanted: &dyn Fn(&charts::Compartment) -> bool| {
-        let opened = commit.opened.iter().map(|(id, _, _)| *id);
-        opened
-            .chain(commit.into.iter().copied())
-            .any(|id| charts::compartment(state, &id).is_some_and(|row| wanted(&row)))
-    };
-    match target {
-        Target::Records { pack, .. } => Touched { packs: vec![*pack], shares: false },
-        Target::Chart => Touched { packs: commits.iter().map(|commit| commit.pack).collect(), shares: true },
-        Target::Class { tag, org } => {
-            let wanted = |row: &charts::Compartment| {
-                row.tag == *tag && row.writer == *org && matches!(row.role, Role::Records)
-            };
-            let packs = commits.iter().filter(|commit| holds(commit, &wanted)).map(|commit| commit.pack);
-            Touched { packs: packs.collect(), shares: true }
-        }
-        Target::Compartment(id) => {
-            let packs = commits
-                .iter()
-                .filter(|commit| {
-                    commit.opened.iter().any(|(opened, _, _)| opened == id) || commit.into.contains(id)
-                })
-                .map(|commit| commit.pack);
-            Touched { packs: packs.collect(), shares: true }
-        }
-    }
+/// Whether the ledger lacks a member's word that it stores the pack. The writer's own isn't asked for.
+fn is_below_n(state: &dyn State, root: &PackRoot) -> bool {
+    let others = governance::quorum(state).n.saturating_sub(1);
+    charts::pack(state, root).is_some_and(|row| row.stored.count() < others)
 }

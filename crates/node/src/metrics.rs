@@ -24,6 +24,9 @@ pub(crate) struct Metrics {
     pool: Gauge,
     writes_pending: Gauge,
     packs_missing: Gauge,
+    packs_below_n: Gauge,
+    box_key_held: Gauge,
+    box_keys_other: Gauge,
     applied: Gauge,
     rejected: Gauge,
     blocks: Gauge,
@@ -45,6 +48,9 @@ impl Default for Metrics {
         let pool = gauge("pool_transactions", "Transactions waiting for a block");
         let writes_pending = gauge("writes_pending", "Own writes that not all members hold");
         let packs_missing = gauge("packs_missing", "Committed packs not held here yet");
+        let packs_below_n = gauge("packs_below_n", "Committed packs that not all members are known to store");
+        let box_key_held = gauge("box_key_held", "1 if the trustee has the box key that the ledger names");
+        let box_keys_other = gauge("box_keys_other", "Further box keys that the trustee still has");
         let applied = gauge("transactions_applied", "Transactions applied since the start");
         let rejected = gauge("transactions_rejected", "Transactions rejected since the start");
         let blocks = gauge("blocks_executed", "Blocks executed since the start");
@@ -57,6 +63,9 @@ impl Default for Metrics {
             pool,
             writes_pending,
             packs_missing,
+            packs_below_n,
+            box_key_held,
+            box_keys_other,
             applied,
             rejected,
             blocks,
@@ -77,13 +86,16 @@ impl Metrics {
 
     /// The OpenMetrics text.
     #[must_use]
-    pub(crate) fn render(&self, status: &Status, missing: u64, counts: Counts) -> String {
+    pub(crate) fn render(&self, status: &Status, counts: Counts) -> String {
         self.height.set(level(status.height));
         self.time.set(level(status.time.0));
         self.tip.set(level(status.tip));
         self.pool.set(level(status.pool));
         self.writes_pending.set(level(status.writes_pending));
-        self.packs_missing.set(level(missing));
+        self.packs_missing.set(level(status.packs_missing));
+        self.packs_below_n.set(level(status.packs_below_n));
+        self.box_key_held.set(i64::from(status.box_key_held));
+        self.box_keys_other.set(i64::from(status.box_keys_other));
         self.applied.set(level(counts.applied));
         self.rejected.set(level(counts.rejected));
         self.blocks.set(level(counts.blocks));

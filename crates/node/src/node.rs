@@ -1,6 +1,7 @@
 //! This file is where a node is put together, started and stopped.
 
 use crate::{
+    box_keys::{BoxKeys, box_key_id},
     config::Config,
     desk::{Desk, Door, ServeError, Served, serve},
     executor::{Executor, FoundError},
@@ -8,16 +9,19 @@ use crate::{
     member::{Me, wall_clock},
     metrics::Metrics,
     peers::{PeerError, Peers},
+    rotation::Rotation,
     trustee::Trustee,
     vault::{Vault, VaultError},
     watch::{self, WatchError},
     writes::Writes,
 };
-use client::keys::{KeyFileError, load_box, load_signing};
+use client::keys::{KeyFileError, load_signing};
 use consensus::{Limits, Member, Termination};
-use envelope::OpenKey;
-use ledger::{TX_BYTES_MAX, governance::Genesis};
-use primitives::{OrgId, SecretKey, Span};
+use ledger::{
+    TX_BYTES_MAX,
+    governance::{self, Genesis},
+};
+use primitives::{Hash, OrgId, SecretKey, Span, State};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -38,8 +42,8 @@ pub struct Keys {
     pub org: SecretKey,
     /// The validator key.
     pub validator: SecretKey,
-    /// The trustee's box key.
-    pub trustee: OpenKey,
+    /// The trustee's box keys.
+    pub trustee: BoxKeys,
     /// The key under which the node's own files are sealed.
     pub vault: SecretKey,
 }
@@ -77,6 +81,23 @@ pub enum StartError {
     /// The organisation isn't a member, or its keys are others.
     #[error("`{0}` is not a member of this network, or its keys are not those of the genesis file")]
     NotAMember(OrgId),
+    /// The trustee lacks the box key to which shares are dealt.
+    #[error(
+        "shares for `{org}` are dealt to box key {in_force}, and the folder of keys holds only {}: put its file back from \
+         your copy of the keys; if it is lost for good, start with `--without-box-key` and run `horkos node rotate-box-key`",
+        list(held)
+    )]
+    BoxKey {
+        /// The organisation.
+        org: OrgId,
+        /// The key that the ledger names.
+        in_force: Hash,
+        /// Those that are held.
+        held: Vec<Hash>,
+    },
+    /// What a crash left behind in the folder of keys.
+    #[error("what a crash left behind in the folder of keys can't be removed: {0}")]
+    Leftovers(#[source] std::io::Error),
     /// The data directory.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -147,7 +168,7 @@ pub fn load_genesis(path: &Path) -> Result<Genesis, ConfigError> {
 }
 
 impl Keys {
-    /// Reads the four key files in `dir`.
+    /// Reads the key files in `dir`: three, and the trustee's, of which there may be several.
     ///
     /// # Errors
     /// [`KeyFileError`].
@@ -158,7 +179,7 @@ impl Keys {
         Ok(Self {
             org: load_signing(&dir.join("organisation.key"), &passphrase)?,
             validator: load_signing(&dir.join("validator.key"), &passphrase)?,
-            trustee: load_box(&dir.join("trustee.key"), &passphrase)?,
+            trustee: BoxKeys::load(dir, &passphrase)?,
             vault: load_signing(&dir.join("vault.key"), &passphrase)?,
         })
     }
@@ -196,11 +217,24 @@ pub fn engine_config(config: &Config, genesis: &Genesis, validator: SecretKey) -
 }
 
 impl Node {
-    /// Starts the node of `config` with `keys`.
+    /// Starts the node of `config` with `keys`, among which the box key in force must be.
     ///
     /// # Errors
     /// [`StartError`]: what is wrong and what to do.
     pub async fn start(config: &Config, keys: Keys) -> Result<Self, StartError> {
+        Self::start_with(config, keys, false).await
+    }
+
+    /// Starts the node of `config` although the box key in force may be lost: its trustee takes no new shares until the
+    /// key is replaced.
+    ///
+    /// # Errors
+    /// [`StartError`], but not for the box key.
+    pub async fn start_without_box_key(config: &Config, keys: Keys) -> Result<Self, StartError> {
+        Self::start_with(config, keys, true).await
+    }
+
+    async fn start_with(config: &Config, keys: Keys, box_key_lost: bool) -> Result<Self, StartError> {
         let genesis = load_genesis(&config.genesis)?;
         let me = Arc::new(identify(config, &genesis, &keys)?);
         let peers = Peers::new(&me, &genesis, &config.members)?;
@@ -208,10 +242,17 @@ impl Node {
         store.check_head().map_err(StartError::Damaged)?;
         let engine_config = engine_config(config, &genesis, keys.validator);
         let executor = Arc::new(Executor::open(store, &genesis, engine_config.genesis(), wall_clock)?);
+        if !box_key_lost {
+            check_box_key(&*executor.view(), &me.org, &keys.trustee)?;
+        }
         let vault = Arc::new(Vault::open(&config.data.join("vault"), &keys.vault.to_seed())?);
         let packs = Packs::open(&config.packs, &BTreeMap::new())?;
         let audit = Packs::open(&config.data.join("audit").to_string_lossy(), &BTreeMap::new())?;
-        let trustee = Arc::new(Trustee::new(Arc::clone(&me), keys.trustee, Arc::clone(&vault)));
+        keys.trustee.clear_up().map_err(StartError::Leftovers)?;
+        let box_keys = Arc::new(keys.trustee);
+        let rotation =
+            Rotation::new(me.org.clone(), Arc::clone(&box_keys), Arc::clone(&vault), config.box_keys);
+        let trustee = Arc::new(Trustee::new(Arc::clone(&me), box_keys, Arc::clone(&vault)));
         let holder = Arc::new(Holder::new(Arc::clone(&me), packs, peers.clone()));
         let writes = Arc::new(Writes::new(
             Arc::clone(&me),
@@ -236,6 +277,7 @@ impl Node {
             executor,
             engine: Arc::clone(&engine),
             trustee,
+            rotation,
             holder,
             writes,
             peers,
@@ -281,9 +323,25 @@ fn identify(config: &Config, genesis: &Genesis, keys: &Keys) -> Result<Me, Start
     let not_a_member = || StartError::NotAMember(config.org.clone());
     let found = (0_u32..).zip(genesis.members.iter()).find(|(_, member)| member.org == config.org);
     let (place, member) = found.ok_or_else(not_a_member)?;
-    // The organisation key may have been rotated since; the validator's and the trustee's may not.
-    if member.validator != keys.validator.public() || *member.box_key != *keys.trustee.public().as_bytes() {
+    // Organisation and box key may have been rotated since; the validator's may not.
+    if member.validator != keys.validator.public() {
         return Err(not_a_member());
     }
     Ok(Me { network: genesis.network(), org: config.org.clone(), place, key: keys.org.clone() })
+}
+
+/// Whether the box key that the ledger names is among those held.
+fn check_box_key(state: &dyn State, org: &OrgId, keys: &BoxKeys) -> Result<(), StartError> {
+    let member = governance::member(state, org).ok_or_else(|| StartError::NotAMember(org.clone()))?;
+    // One that is no key opens nothing; by the ledger's rules it can only be this organisation's own mistake.
+    let in_force = box_key_id(&member).unwrap_or_default();
+    if keys.find(&in_force).is_some() {
+        return Ok(());
+    }
+    let held = keys.held().iter().map(|key| *key.id()).collect();
+    Err(StartError::BoxKey { org: org.clone(), in_force, held })
+}
+
+fn list(ids: &[Hash]) -> String {
+    ids.iter().map(Hash::to_string).collect::<Vec<_>>().join(", ")
 }

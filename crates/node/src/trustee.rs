@@ -1,11 +1,12 @@
 //! This file is where a trustee holds its shares: takes them in, hands them over for a permitted access, erases them.
 
 use crate::{
+    box_keys::{BoxKeys, box_key_id},
     member::Me,
     vault::{Vault, VaultError},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use envelope::{Dealing, OpenKey, ReleaseTerms, SealKey, Share, Threshold};
+use envelope::{Dealing, ReleaseTerms, SealKey, Share, Threshold};
 use ledger::{access, charts, governance};
 use primitives::{BlockHash, CompartmentId, Hash, Millis, PackRoot, Signature, State, TxId, decode, encode};
 use std::{collections::BTreeMap, sync::Arc};
@@ -18,7 +19,7 @@ const EPOCH: u64 = 0;
 /// The trustee of one organisation.
 pub struct Trustee {
     me: Arc<Me>,
-    box_key: OpenKey,
+    box_keys: Arc<BoxKeys>,
     vault: Arc<Vault>,
     // Reading, changing and writing a file of shares is one step.
     files: tokio::sync::Mutex<()>,
@@ -91,10 +92,10 @@ pub struct Relied<'a> {
 }
 
 impl Trustee {
-    /// The trustee of `me`, whose boxes `box_key` opens and whose shares lie in `vault`.
+    /// The trustee of `me`, whose boxes `box_keys` open and whose shares lie in `vault`.
     #[must_use]
-    pub fn new(me: Arc<Me>, box_key: OpenKey, vault: Arc<Vault>) -> Self {
-        Self { me, box_key, vault, files: tokio::sync::Mutex::new(()) }
+    pub fn new(me: Arc<Me>, box_keys: Arc<BoxKeys>, vault: Arc<Vault>) -> Self {
+        Self { me, box_keys, vault, files: tokio::sync::Mutex::new(()) }
     }
 
     fn index(&self) -> u16 {
@@ -119,8 +120,7 @@ impl Trustee {
         let number = |n: u32| u16::try_from(n).map_err(|_| AcceptError::Committee);
         let threshold =
             Threshold::new(number(quorum.t)?, number(quorum.n)?).map_err(|_| AcceptError::Committee)?;
-        let shares =
-            envelope::accept(&mut crate::rng(), dealing, threshold, self.index(), &self.box_key, sealed)?;
+        let shares = self.open(state, dealing, threshold, sealed)?;
         let ids = dealing.compartments.iter().map(primitives::CompartmentBody::id);
         let kept = Kept {
             pack: dealing.terms.pack,
@@ -130,6 +130,30 @@ impl Trustee {
         let _guard = self.files.lock().await;
         self.put(&dealing.hash(), &kept)?;
         Ok(dealing.acknowledgement(keep_until).sign(&self.me.key))
+    }
+
+    /// Opens a box with the key in force, or else with another that is held: the writer may have looked at the ledger
+    /// before the last rotation, or after one that isn't executed here yet.
+    fn open(
+        &self,
+        state: &dyn State,
+        dealing: &Dealing,
+        threshold: Threshold,
+        sealed: &[u8],
+    ) -> Result<Vec<Share>, envelope::AcceptError> {
+        let in_force = governance::member(state, &self.me.org).and_then(|member| box_key_id(&member));
+        let mut held = self.box_keys.held();
+        // The newest last, so that it comes right after the one in force.
+        held.sort_by_key(|key| Some(*key.id()) == in_force);
+        let mut refused = envelope::AcceptError::Open(envelope::OpenBoxError);
+        for key in held.iter().rev() {
+            match envelope::accept(&mut crate::rng(), dealing, threshold, self.index(), key.pair(), sealed) {
+                // Not sealed to this key, or changed: every key says the same of a changed one.
+                Err(error @ envelope::AcceptError::Open(_)) => refused = error,
+                done => return done,
+            }
+        }
+        Err(refused)
     }
 
     fn put(&self, dealing: &Hash, kept: &Kept) -> Result<(), VaultError> {

@@ -1,5 +1,6 @@
 //! This file is where what an organisation keeps for itself is sealed at rest: shares, notes, staff, claim codes.
 
+use crate::disk;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use primitives::{domain, hash};
 use std::{
@@ -71,7 +72,7 @@ impl Vault {
         let dir = self.dir.join(room);
         if !dir.is_dir() {
             fs::create_dir_all(&dir).map_err(io)?;
-            sync_dir(&self.dir).map_err(io)?;
+            disk::sync_dir(&self.dir).map_err(io)?;
         }
         let fresh = dir.join(format!("{file}.new"));
         let mut writer = fs::File::create(&fresh).map_err(io)?;
@@ -79,10 +80,10 @@ impl Vault {
         writer.sync_all().map_err(io)?;
         // What stood there is overwritten too, as unlinking alone leaves its bytes on the disk; but only once the new
         // content has its name, so that a crash in between loses neither.
-        let old = open_old(&path).map_err(io)?;
+        let old = disk::open_old(&path).map_err(io)?;
         fs::rename(&fresh, &path).map_err(io)?;
-        sync_dir(&dir).map_err(io)?;
-        old.map_or(Ok(()), overwrite).map_err(io)
+        disk::sync_dir(&dir).map_err(io)?;
+        old.map_or(Ok(()), disk::overwrite).map_err(io)
     }
 
     /// The content of a file; `None` if there is none.
@@ -105,10 +106,7 @@ impl Vault {
     pub fn remove(&self, room: &str, file: &str) -> Result<(), VaultError> {
         let path = self.path(room, file);
         let io = |source| VaultError::Io { path: path.clone(), source };
-        let Some(old) = open_old(&path).map_err(io)? else { return Ok(()) };
-        overwrite(old).map_err(io)?;
-        fs::remove_file(&path).map_err(io)?;
-        sync_dir(&self.dir.join(room)).map_err(io)
+        disk::erase_file(&path).map_err(io)
     }
 
     /// The files of a room.
@@ -163,25 +161,6 @@ impl AsRef<[u8]> for Place {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
-}
-
-/// Writes zeros over a file that is about to go, and has the disk take them.
-fn overwrite(mut file: fs::File) -> io::Result<()> {
-    let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    file.write_all(&vec![0; len])?;
-    file.sync_all()
-}
-
-fn open_old(path: &Path) -> io::Result<Option<fs::File>> {
-    match fs::OpenOptions::new().write(true).open(path) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    fs::File::open(dir)?.sync_all()
 }
 
 #[cfg(test)]

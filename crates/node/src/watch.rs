@@ -3,14 +3,15 @@
 
 use crate::{
     desk::Desk,
-    holder::{HoldError, touched},
+    erased::{HoldError, takes_shares, touched},
+    rotation::RotationError,
     vault::VaultError,
 };
 use ledger::{
     Event, Logged,
-    charts::{self, ERASURES, Erasure, ReceiptErasure},
+    charts::{self, ERASURES, Erasure, ErasureEffective, ReceiptErasure},
 };
-use primitives::{ChartId, TxId, decode};
+use primitives::{ChartId, Millis, TxId, decode};
 use std::{sync::Arc, time::Duration};
 use store::{Fault, View};
 use tokio::sync::watch;
@@ -36,6 +37,9 @@ pub enum WatchError {
     /// The packs.
     #[error(transparent)]
     Hold(#[from] HoldError),
+    /// The box keys.
+    #[error(transparent)]
+    Rotation(#[from] RotationError),
     /// A line of a log doesn't decode.
     #[error("line {1} of the log of chart {0} does not decode")]
     Line(ChartId, u64),
@@ -83,26 +87,40 @@ async fn handle_events(desk: &Arc<Desk>, cursor: &mut Cursor) -> Result<bool, Wa
     let caught_up = events.len() < EVENTS_PER_ROUND;
     for (height, index, event) in events {
         let line: Logged = decode(&event.bytes).map_err(|_| WatchError::Line(event.chart, event.index))?;
-        handle(desk, &view, &line).await?;
+        handle(desk, &view, height, &line).await?;
         *cursor = Cursor { height, index: index.saturating_add(1) };
     }
     Ok(caught_up)
 }
 
-async fn handle(desk: &Arc<Desk>, view: &View, line: &Logged) -> Result<(), WatchError> {
+async fn handle(desk: &Arc<Desk>, view: &View, height: u64, line: &Logged) -> Result<(), WatchError> {
     let event = Event::decode(line.tag, &line.body).ok_or(WatchError::Line(line.chart, line.index))?;
     match event {
         Event::Committed(commit) => {
-            desk.holder.committed(&commit.pack).await?;
+            desk.rotation.committed(view, desk.me.place, &commit, time_of(view, height)?);
+            desk.holder.committed(view, &commit).await?;
             if commit.writer == desk.me.org {
                 desk.writes.committed(&commit.pack);
             }
         }
-        Event::ErasureOrdered(_) => erase(desk, view, line.chart, line.tx).await?,
+        Event::Acknowledged(acknowledged) => desk.holder.acknowledged(view, &acknowledged.pack),
+        Event::ErasureOrdered(_) => {
+            desk.holder.forget_erased(view);
+            erase(desk, view, line.chart, line.tx).await?;
+        }
+        Event::ErasureEffective(ErasureEffective { erasure }) => {
+            if ERASURES.get(view, &erasure).is_some_and(|row| takes_shares(&row.target)) {
+                desk.rotation.erased(time_of(view, height)?);
+            }
+        }
         // What else happens to a chart asks nothing of the node.
         _ => {}
     }
     Ok(())
+}
+
+fn time_of(view: &View, height: u64) -> Result<Millis, Fault> {
+    Ok(view.header(height)?.map_or(Millis(0), |header| header.time))
 }
 
 /// Erases here what was ordered, then confirms it on the ledger unless that was done before.
@@ -158,6 +176,7 @@ async fn look_after(desk: &Arc<Desk>) -> Result<(), WatchError> {
             tracing::warn!(%refusal, "late attestations could not be brought to the ledger yet");
         }
     }
+    look_after_box_keys(desk).await?;
     for erasure in desk.take_unconfirmed() {
         let done = ERASURES.get(&*view, &erasure).is_none_or(|row| row.receipted.has(desk.me.place));
         if !done && desk.order_own(ReceiptErasure { erasure }.into()).await.is_err() {
@@ -165,4 +184,30 @@ async fn look_after(desk: &Arc<Desk>) -> Result<(), WatchError> {
         }
     }
     Ok(())
+}
+
+/// Replaces the box key after an erasure, and destroys the earlier one when its time has come.
+async fn look_after_box_keys(desk: &Arc<Desk>) -> Result<(), WatchError> {
+    // Only by the newest state: an older one may name a key that has been replaced since.
+    if desk.fresh().is_err() {
+        return Ok(());
+    }
+    let view = desk.executor.view();
+    let now = desk.executor.tip().borrow().time;
+    if desk.rotation.is_due(&*view, now).await?
+        && let Err(refusal) = desk.rotate_box_key().await
+    {
+        tracing::warn!(%refusal, "the box key could not be replaced yet");
+    }
+    let view = desk.executor.view();
+    let now = desk.executor.tip().borrow().time;
+    match desk.rotation.destroy_earlier(&*view, desk.me.place, now).await {
+        Ok(_) => Ok(()),
+        // The ledger goes on without it; the status keeps showing that there are more keys than one.
+        Err(error @ RotationError::Destroy(_)) => {
+            tracing::error!(%error, "an earlier box key is still there");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -152,7 +152,8 @@ impl Writes {
     async fn hold_here(&self, outgoing: &Outgoing, parts: &PackParts) -> Result<Held, String> {
         let Outgoing { chart, pack, keep_until, dealt } = outgoing;
         let writer = self.me.org.clone();
-        let held = self.holder.hold(*chart, writer, *pack, parts.clone(), *keep_until).await;
+        let view = self.executor.view();
+        let held = self.holder.hold(&*view, (*chart, writer), *pack, parts.clone(), *keep_until).await;
         let receipt = held.map_err(|error| error.to_string())?;
         let acknowledgement = match dealt {
             Some((dealing, boxes)) => {

@@ -68,6 +68,8 @@ methods! {
     OpenSession "session", NewSession => Session;
     /// Staff of the node's organisation has the organisation sign an act that staff may order.
     OrderAct "order" max 2 << 20, Act => Final;
+    /// The organisation itself, or staff who may order it, has the node replace its trustee's box key.
+    RotateBoxKey "rotate-box-key", () => BoxKeyRotated;
     /// The organisation's own sealed notes: which patient number is which chart, tag keys, open compartments.
     GetNote "get-note", Hash => Option<Vec<u8>>;
     /// Keeps or (with nothing) drops a note.
@@ -121,10 +123,16 @@ pub struct Status {
     pub validators: u32,
     /// Transactions waiting.
     pub pool: u64,
-    /// Committed packs that this node lacks, and that therefore fewer than all members store.
+    /// Committed packs that this node doesn't hold yet.
+    pub packs_missing: u64,
+    /// Committed packs of which the ledger doesn't say that all members store them; erased ones don't count.
     pub packs_below_n: u64,
     /// Writes of this organisation that not all trustees have acknowledged.
     pub writes_pending: u64,
+    /// Whether the trustee has the box key that the ledger names; if not, it takes no new shares.
+    pub box_key_held: bool,
+    /// Other box keys that it still has: earlier ones, and one on its way to the ledger.
+    pub box_keys_other: u32,
 }
 
 /// State rows asked for.
@@ -350,6 +358,15 @@ pub struct Act {
     pub kind: u16,
     /// The fields, encoded.
     pub body: Vec<u8>,
+}
+
+/// A trustee's box key was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct BoxKeyRotated {
+    /// Hash of the new public key, which names its file.
+    pub key: Hash,
+    /// The transaction.
+    pub done: Final,
 }
 
 /// A note for the organisation to keep.

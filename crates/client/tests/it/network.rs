@@ -238,8 +238,11 @@ impl Network {
                     tip: head.height,
                     validators: 4,
                     pool: 0,
+                    packs_missing: 0,
                     packs_below_n: 0,
                     writes_pending: 0,
+                    box_key_held: true,
+                    box_keys_other: 0,
                 }))
             }
             wire::ReadRows::NAME => {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Replaces the key to which shares for the signing member's trustee are sealed. Once the old key is destroyed, a dealing
 /// that somebody intercepted before can't be opened by whoever steals the trustee's keys later. Dealings under way are
-/// still sealed to the old key: keep it until every outstanding write has the trustee's acknowledgement. The node loads
-/// one box key and starts only with the one of the genesis file, so for now its trustee takes no new shares after this.
+/// still sealed to the old key, so that has to be kept until every outstanding write has the trustee's acknowledgement.
+/// `horkos node rotate-box-key` sees to all of it: the node must hold the new key before this is on the ledger.
 #[derive(
     Clone,
     Debug,

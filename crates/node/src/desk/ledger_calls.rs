@@ -62,6 +62,7 @@ impl Desk {
     pub(super) fn status(&self) -> Status {
         let tip = *self.executor.tip().borrow();
         let engine = self.engine.status();
+        let (box_keys_other, box_key_held) = self.rotation.count(&*self.executor.view());
         Status {
             org: self.me.org.clone(),
             network: self.me.network,
@@ -71,8 +72,11 @@ impl Desk {
             tip: engine.tip,
             validators: u32::try_from(self.peers.len()).unwrap_or(u32::MAX),
             pool: engine.pool as u64,
-            packs_below_n: self.holder.below_n(&*self.executor.view()),
+            packs_missing: self.holder.missing(),
+            packs_below_n: self.holder.below_n(),
             writes_pending: self.writes.pending(),
+            box_key_held,
+            box_keys_other,
         }
     }
 
@@ -144,7 +148,7 @@ impl Desk {
     }
 
     /// Refuses while the newest final block is old: what a stale node says may be overtaken.
-    pub(super) fn fresh(&self) -> Result<(), Refusal> {
+    pub(crate) fn fresh(&self) -> Result<(), Refusal> {
         let tip = *self.executor.tip().borrow();
         let age = wall_clock().since(tip.time.max(tip.at));
         if age > self.staleness_max {

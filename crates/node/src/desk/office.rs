@@ -6,9 +6,13 @@ use super::{
     server::Desk,
 };
 use borsh::{BorshDeserialize, BorshSerialize};
-use client::wire::{Act, ClaimCode, Code, Final, NewSession, Note, Offered, Refusal, Session, Submit};
+use client::wire::{
+    Act, BoxKeyRotated, ClaimCode, Code, Final, NewSession, Note, Offered, Refusal, Session, Submit,
+};
+use envelope::SealKey;
 use ledger::{
-    Outcome, Transaction, charts, consent,
+    Outcome, Signer, Transaction, charts, consent,
+    governance::RotateBoxKey,
     identity::{Certify, Enrol, PrincipalKind},
 };
 use primitives::{Blob, ChartId, Hash, Millis, PublicKey, Span, decode, domain, encode};
@@ -55,8 +59,38 @@ impl Desk {
                 act.name()
             )));
         }
+        if matches!(act, ledger::Act::RotateBoxKey(_)) {
+            let message = "the node makes its box keys itself; run `horkos node rotate-box-key`";
+            return Err(Refusal::new(Code::Invalid, message));
+        }
         let done = self.order_any(act).await?;
         Ok(done)
+    }
+
+    /// Replaces the box key at the word of the organisation itself, or of staff who may order it.
+    pub(super) async fn order_box_key(&self, caller: &Caller) -> Result<BoxKeyRotated, Refusal> {
+        let is_us = matches!(&caller.signer, Some(Signer::Organisation(org)) if *org == self.me.org);
+        let may = caller.staff.as_ref().is_some_and(|staff| staff.may_order("governance.rotate-box-key"));
+        if !is_us && !may {
+            return Err(forbidden(
+                "only the organisation, or staff who may order `governance.rotate-box-key`, may do this",
+            ));
+        }
+        self.rotate_box_key().await
+    }
+
+    /// Makes a box key, keeps it, and brings it to the ledger. It opens boxes from the moment it is made, so that none
+    /// that follows the transaction comes too early.
+    pub(crate) async fn rotate_box_key(&self) -> Result<BoxKeyRotated, Refusal> {
+        // What an older state says of the key in force may be wrong by now.
+        self.fresh()?;
+        let now = self.executor.tip().borrow().time;
+        let box_key = self.rotation.prepare(&*self.executor.view(), now).await.map_err(fault)?;
+        let key = SealKey::try_from(&*box_key).map_err(fault)?;
+        let done = self.order_own(RotateBoxKey { box_key }.into()).await?;
+        let key = envelope::session_hash(&key);
+        tracing::info!(%key, height = done.height, "the box key was replaced");
+        Ok(BoxKeyRotated { key, done })
     }
 
     async fn order_any(&self, act: ledger::Act) -> Result<Final, Refusal> {

@@ -5,7 +5,7 @@ use super::{
     ledger_calls::fault,
     server::Desk,
 };
-use crate::holder::HoldError;
+use crate::erased::HoldError;
 use client::wire::{
     Attestations, AuditRecord, Code, Fetch, FetchAudit, Held, Hold, PackParts, Refusal, StoreAudit, Write,
 };
@@ -21,9 +21,10 @@ const AUDIT_LIMIT: Span = Span::secs(5);
 
 fn hold_refusal(error: HoldError) -> Refusal {
     match error {
-        HoldError::Pack(_) | HoldError::Foreign(_) => Refusal::new(Code::Invalid, error.to_string()),
+        HoldError::Pack(_) | HoldError::Foreign(_) | HoldError::Zeroed(..) => {
+            Refusal::new(Code::Invalid, error.to_string())
+        }
         HoldError::Nowhere(_) => Refusal::new(Code::Unavailable, error.to_string()),
-        HoldError::Erased(_) => Refusal::new(Code::NotFound, error.to_string()),
         HoldError::Store(error) => fault(error),
     }
 }
@@ -61,7 +62,8 @@ impl Desk {
                 return Err(Refusal::new(Code::Invalid, "the dealing does not belong to the write"));
             }
         }
-        let receipt = self.holder.hold(chart, writer, pack, parts, keep_until).await.map_err(hold_refusal)?;
+        let held = self.holder.hold(&*view, (chart, writer), pack, parts, keep_until).await;
+        let receipt = held.map_err(hold_refusal)?;
         let acknowledgement = match dealt {
             Some((dealing, sealed)) => {
                 let accepted = self.trustee.accept(&*view, &dealing, &sealed, keep_until).await;
@@ -80,7 +82,7 @@ impl Desk {
             return Err(Refusal::new(Code::NotFound, "there is no such pack"));
         }
         if local {
-            let parts = self.holder.local(&pack).await.map_err(hold_refusal)?;
+            let parts = self.holder.own(&*view, &pack).await.map_err(hold_refusal)?;
             return parts.ok_or_else(|| Refusal::new(Code::NotFound, "this member does not hold the pack"));
         }
         self.holder.fetch(&*view, &pack).await.map_err(hold_refusal)

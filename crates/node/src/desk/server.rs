@@ -3,7 +3,7 @@
 use super::door::Door;
 use crate::{
     executor::Executor, holder::Holder, member::Me, member::wall_clock, metrics::Metrics, peers::Peers,
-    trustee::Trustee, vault::Vault, writes::Writes,
+    rotation::Rotation, trustee::Trustee, vault::Vault, writes::Writes,
 };
 use axum::{
     Router,
@@ -29,6 +29,7 @@ pub struct Desk {
     pub(crate) executor: Arc<Executor>,
     pub(crate) engine: Arc<consensus::Handle>,
     pub(crate) trustee: Arc<Trustee>,
+    pub(crate) rotation: Rotation,
     pub(crate) holder: Arc<Holder>,
     pub(crate) writes: Arc<Writes>,
     pub(crate) peers: Peers,
@@ -150,6 +151,10 @@ impl Desk {
             wire::OrderAct::NAME => {
                 reply::<wire::OrderAct>(self.order(&caller, wire::request::<wire::OrderAct>(body)?).await)
             }
+            wire::RotateBoxKey::NAME => {
+                wire::request::<wire::RotateBoxKey>(body)?;
+                reply::<wire::RotateBoxKey>(self.order_box_key(&caller).await)
+            }
             wire::GetNote::NAME => {
                 reply::<wire::GetNote>(self.get_note(&caller, &wire::request::<wire::GetNote>(body)?))
             }
@@ -222,9 +227,8 @@ async fn health(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
 
 async fn metrics(State(desk): State<Arc<Desk>>) -> impl IntoResponse {
     let status = desk.status();
-    let missing = desk.holder.missing();
     (
         [("content-type", "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        desk.metrics.render(&status, missing, desk.executor.counts()),
+        desk.metrics.render(&status, desk.executor.counts()),
     )
 }

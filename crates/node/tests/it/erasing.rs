@@ -1,6 +1,11 @@
-//! This file is where a class of records is erased, and every byte that could open it is looked for afterwards.
+//! This file is where a class of records is erased, and every byte that could open it is looked for afterwards: shares,
+//! what they were sealed under, and the keys of the boxes in which they travelled.
 
-use crate::network::{ADAMS, Network, files};
+use crate::{
+    network::{ADAMS, Network, files, until},
+    rotating::{Outgoing, box_keys, delivered, outgoing},
+};
+use base64::{Engine as _, engine::general_purpose};
 use client::{
     Contents, Doomed,
     keys::load_signing,
@@ -8,7 +13,7 @@ use client::{
     wire::{Fetch, FetchPack},
 };
 use fhir::category::Category;
-use horkos_node::Vault;
+use horkos_node::{BoxKeyRules, Vault};
 use ledger::{charts::Role, consent::Purpose, governance::Params};
 use primitives::{CompartmentId, Span};
 use std::{
@@ -48,8 +53,23 @@ fn share_of(shares: &Shares, id: &CompartmentId) -> Option<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn heavy_what_is_erased_is_nowhere() {
-    let mut network = Network::running(Params::default()).await;
+    let mut network = Network::laid_out(Params::default());
+    for config in &mut network.configs {
+        config.box_keys = BoxKeyRules { every: Span(0), grace: Span::secs(1), keep_max: Span::days(1) };
+    }
+    network.start_all().await;
+    let of = network.nodes.len();
+    let before_keys: Vec<_> = (0..of).map(|place| box_keys(&network, place).held().remove(0)).collect();
+
+    // Somebody records the boxes on their way: they lie with the writer as long as one trustee is away.
+    network.nodes[3].take().unwrap().stop().await;
     let (chart, profile) = network.import_patient("fionnuala-o-dalaigh.json").await;
+    let recorded = outgoing(&network, 0);
+    for (place, key) in before_keys.iter().enumerate() {
+        assert!(recorded.iter().all(|boxes| boxes.opens(place, of, key.pair())), "{place}");
+    }
+    network.start(3).await;
+    delivered(&network, 0).await;
     let adams = network.client(ADAMS).await;
     let patient = network.client(&profile).await;
     let psy = vec![Category::parse("PSY").unwrap()];
@@ -57,7 +77,7 @@ async fn heavy_what_is_erased_is_nowhere() {
     let before = patient.open(&everything).await.unwrap();
     let contents = Contents::of(&adams.log(chart, 0).await.unwrap());
 
-    let held: Vec<Shares> = (0..network.nodes.len()).map(|place| shares(&network, place)).collect();
+    let held: Vec<Shares> = (0..of).map(|place| shares(&network, place)).collect();
     let mut parts = BTreeMap::new();
     for pack in &contents.packs {
         let fetch = Fetch { pack: pack.root, local: true };
@@ -73,16 +93,50 @@ async fn heavy_what_is_erased_is_nowhere() {
     let gone: BTreeSet<CompartmentId> = contents.compartments.keys().copied().filter(is_gone).collect();
     assert!(!gone.is_empty() && gone.iter().all(|id| contents.compartments[id].role == Role::Records));
 
-    // Nobody opens it, and the rest still opens.
+    // Every trustee replaces its box key, and destroys the one to which the boxes were sealed.
+    for place in 0..of {
+        until("a new box key alone", async || {
+            let status = network.status(place).await?;
+            let gone = !network.configs[place].keys.join("trustee.key").exists();
+            (gone && status.box_key_held && status.box_keys_other == 0).then_some(())
+        })
+        .await;
+    }
+    let dealt = |boxes: &&Outgoing| {
+        boxes.dealt.as_ref().unwrap().0.compartments.iter().any(|body| gone.contains(&body.id()))
+    };
+    let recorded: Vec<&Outgoing> = recorded.iter().filter(dealt).collect();
+    assert!(!recorded.is_empty());
+
+    // Nobody opens it, and the rest still opens; writing goes on with the new keys.
     let after = patient.open(&everything).await.unwrap();
     assert!(after.is_open() && after.records.len() < before.records.len());
     assert_eq!((before.erased, after.erased > 0), (0, true));
-    let again = patient.open(&Ask { categories: psy, ..everything }).await;
+    let again = patient.open(&Ask { categories: psy, ..everything.clone() }).await;
     assert!(!again.is_ok_and(|opened| opened.is_open()));
+    network.import(&[crate::network::shipped("yusuf-al-masri.json")]).await;
+    delivered(&network, 0).await;
     network.stop_all().await;
 
-    // What must be nowhere: shares, as they are and as they lay sealed; ciphertexts and random parts.
+    // With all keys that are left on all disks, no recorded box opens.
+    for left in (0..of).flat_map(|place| box_keys(&network, place).held()) {
+        for boxes in &recorded {
+            assert!((0..of).all(|place| !boxes.opens(place, of, left.pair())), "{} opens a box", left.id());
+        }
+    }
+
+    // What must be nowhere: shares, as they are and as they lay sealed; box keys; ciphertexts and random parts.
     let mut needles: HashSet<Vec<u8>> = HashSet::new();
+    for key in &before_keys {
+        let seed = key.pair().to_seed();
+        let forms = [
+            seed.to_vec(),
+            hex::encode(*seed).into_bytes(),
+            hex::encode_upper(*seed).into_bytes(),
+            general_purpose::STANDARD_NO_PAD.encode(*seed).into_bytes(),
+        ];
+        needles.extend(forms.iter().flat_map(|form| form.chunks_exact(WINDOW)).map(<[u8]>::to_vec));
+    }
     for (place, held) in held.iter().enumerate() {
         let left = shares(&network, place);
         for id in &gone {
@@ -117,8 +171,9 @@ async fn heavy_what_is_erased_is_nowhere() {
         starts
     });
     let (mut searched, mut found) = (0, BTreeSet::new());
-    for place in 0..network.nodes.len() {
-        for path in files(network.data(place)) {
+    for place in 0..of {
+        // Keys and all.
+        for path in files(network.data(place).parent().unwrap()) {
             searched += 1;
             let bytes = fs::read(&path).unwrap();
             let hit = bytes.windows(WINDOW).any(|window| {
@@ -131,4 +186,8 @@ async fn heavy_what_is_erased_is_nowhere() {
     }
     println!("{records} records, {} compartments, {} needles, {searched} files", gone.len(), needles.len());
     assert_eq!(found, BTreeSet::new());
+
+    // The nodes start again with what is left.
+    network.start_all().await;
+    assert_eq!(patient.open(&everything).await.unwrap().records.len(), after.records.len());
 }

@@ -6,4 +6,6 @@ mod erasing;
 mod network;
 mod outages;
 mod races;
+mod rotating;
+mod tampered;
 mod trustees;

@@ -8,7 +8,7 @@ use client::{
     wire::{GetStatus, Status},
 };
 use envelope::OpenKey;
-use horkos_node::{Address, Config, Keys, LogFormat, Node, Staff, StartError};
+use horkos_node::{Address, BoxKeyRules, Config, Keys, LogFormat, Node, Staff, StartError};
 use ledger::{
     charts::Role,
     governance::{Genesis, GenesisMember, MemberKind, Params},
@@ -163,6 +163,7 @@ impl Network {
                 packs: dir(org).join("data/packs").to_string_lossy().into_owned(),
                 members: members.clone(),
                 staff: Vec::new(),
+                box_keys: BoxKeyRules::default(),
                 log: LogFormat::Json,
                 threads: 2,
             };
@@ -190,6 +191,13 @@ impl Network {
     pub(crate) async fn start(&mut self, place: usize) {
         let node = self.try_start(place).await.unwrap_or_else(|error| panic!("{place}: {error}"));
         self.nodes[place] = Some(node);
+    }
+
+    /// Starts one node although its box key may be lost.
+    pub(crate) async fn start_without_box_key(&mut self, place: usize) {
+        let config = &self.configs[place];
+        let keys = Keys::load(&config.keys, |_| None).unwrap();
+        self.nodes[place] = Some(Node::start_without_box_key(config, keys).await.unwrap());
     }
 
     pub(crate) async fn start_all(&mut self) {

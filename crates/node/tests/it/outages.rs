@@ -2,11 +2,13 @@
 
 use crate::network::{ADAMS, Network, shipped, until};
 use client::{
+    keys::load_signing,
     open::Ask,
-    wire::{Fetch, FetchPack, FindTx},
+    wire::{Fetch, FetchPack, FindTx, Hold, HoldWrite},
 };
 use horkos_node::{ServeError, StartError};
 use ledger::{consent::Purpose, governance::Params};
+use primitives::Span;
 use std::fs;
 
 /// Whether a node itself holds a pack.
@@ -93,6 +95,83 @@ async fn heavy_a_damaged_pack_is_served_from_another_member() {
             let served = network.caller(1, key.clone()).call::<FetchPack>(&fetch).await.unwrap();
             assert_eq!(served, good, "byte {at} of {}", path.display());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_what_nobody_erased_must_not_be_zeroed() {
+    let network = Network::running(Params::default()).await;
+    let imported = network.import(&[shipped("fionnuala-o-dalaigh.json")]).await;
+    let one = imported.iter().find(|one| !one.directory).unwrap();
+    let (chart, pack) = (one.chart, one.pack);
+    let key = network.client(ADAMS).await.actor().key().unwrap().clone();
+    crate::rotating::delivered(&network, 0).await;
+    let fetch = |local| Fetch { pack, local };
+    let good = network.caller(0, key.clone()).call::<FetchPack>(&fetch(true)).await.unwrap();
+    let erasure = envelope::Manifest::read(pack, &good.ciphertexts).unwrap().erasure(0).unwrap();
+    let mut zeroed = good.clone();
+    assert!(erasure.apply(&mut zeroed.ciphertexts, &mut zeroed.randoms));
+    // As a pack by itself, it is a good one of which a record was erased.
+    envelope::Pack::verify(pack, &zeroed.ciphertexts, &zeroed.randoms).unwrap();
+
+    // A holder that zeroed a record without being asked to.
+    let held: Vec<_> = crate::network::files(&network.data(1).join("packs"))
+        .into_iter()
+        .filter(|path| path.to_string_lossy().contains(&pack.to_string()))
+        .collect();
+    let part = |whole: &[u8]| {
+        held.iter().find(|path| fs::read(path).unwrap().windows(whole.len()).any(|found| found == whole))
+    };
+    let files = [part(&good.ciphertexts).unwrap().clone(), part(&good.randoms).unwrap().clone()];
+    let before: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+    for (path, (whole, without)) in
+        files.iter().zip([(&good.ciphertexts, &zeroed.ciphertexts), (&good.randoms, &zeroed.randoms)])
+    {
+        let mut bytes = fs::read(path).unwrap();
+        let at = bytes.windows(whole.len()).position(|found| found == whole.as_slice()).unwrap();
+        bytes[at..at + whole.len()].copy_from_slice(without);
+        fs::write(path, bytes).unwrap();
+    }
+    // It doesn't pass as what the member holds; asked for the pack, the node serves a whole one, and has mended its own.
+    let node = network.caller(1, key.clone());
+    let refused = node.call::<FetchPack>(&fetch(true)).await.unwrap_err();
+    assert!(refused.to_string().contains("is zeroed"), "{refused}");
+    assert_eq!(node.call::<FetchPack>(&fetch(false)).await.unwrap(), good);
+    assert_eq!(node.call::<FetchPack>(&fetch(true)).await.unwrap(), good);
+    for (path, before) in files.iter().zip(&before) {
+        assert_eq!(&fs::read(path).unwrap(), before, "{}", path.display());
+    }
+
+    // Nobody signs for holding such a copy.
+    let org = load_signing(&network.configs[0].keys.join("organisation.key"), |_| None).unwrap();
+    let keep_until = network.status(1).await.unwrap().time.plus(Span::secs(60));
+    let writer = network.configs[0].org.clone();
+    let hold = Hold { writer, chart, pack, keep_until, parts: good, dealt: None };
+    let as_writer = network.caller(1, org);
+    as_writer.call::<HoldWrite>(&hold).await.unwrap();
+    let refused = as_writer.call::<HoldWrite>(&Hold { parts: zeroed, ..hold }).await.unwrap_err();
+    assert!(refused.to_string().contains("is zeroed"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_a_status_counts_packs_that_not_all_members_store() {
+    let mut network = Network::running(Params::default()).await;
+    stop(&mut network, 3).await;
+    let imported = network.import(&[shipped("yusuf-al-masri.json")]).await;
+    let written = imported.len() as u64;
+    let below =
+        async |network: &Network, place| network.status(place).await.map(|status| status.packs_below_n);
+    for place in 0..3 {
+        until("the count below n", async || below(&network, place).await.filter(|n| *n == written)).await;
+        assert_eq!(network.status(place).await.unwrap().packs_missing, 0);
+    }
+    // A node that starts anew counts them from its log.
+    stop(&mut network, 2).await;
+    network.start(2).await;
+    until("the count below n", async || below(&network, 2).await.filter(|n| *n == written)).await;
+    network.start(3).await;
+    for place in 0..4 {
+        until("all at n", async || below(&network, place).await.filter(|n| *n == 0)).await;
     }
 }
 

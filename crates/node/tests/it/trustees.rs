@@ -6,11 +6,12 @@ use client::{
     audit::{GrantTerms, What},
     host,
     rpc::CallError,
-    wire::{Fetch, FetchPack, Release, ReleaseShares, Released},
+    wire::{Code, Fetch, FetchPack, Release, ReleaseShares, Released},
 };
 use envelope::{Gathering, Pack, SessionKey, Wanted};
 use futures::future::join_all;
 use ledger::{
+    Act,
     access::{Extent, Request, Withheld},
     consent::{Action, Effect, Purpose},
     governance::Params,
@@ -19,19 +20,19 @@ use primitives::{ChartId, CompartmentBody, CompartmentId, Hash, Span, TxId};
 
 const PATIENT: &str = "fionnuala-o-dalaigh.json";
 
-fn session() -> SessionKey {
+pub(crate) fn session() -> SessionKey {
     SessionKey::generate(&mut host::rng(&SystemHost))
 }
 
 /// Asks the ledger, as a reader whose client is her own.
-async fn request(client: &Client, chart: ChartId, purpose: Purpose, key: &SessionKey) -> TxId {
+pub(crate) async fn request(client: &Client, chart: ChartId, purpose: Purpose, key: &SessionKey) -> TxId {
     let asked =
         Request { chart, purpose, extent: Extent::All, session_key: key.hash(), record: Hash::default() };
     client.act(asked).await.unwrap().tx
 }
 
 /// What every trustee answers when it is asked itself.
-async fn ask_each(
+pub(crate) async fn ask_each(
     network: &Network,
     client: &Client,
     access: TxId,
@@ -68,7 +69,7 @@ async fn assert_withheld(
 }
 
 /// What the compartments commit to, from the packs.
-async fn bodies(client: &Client, chart: ChartId) -> Vec<CompartmentBody> {
+pub(crate) async fn bodies(client: &Client, chart: ChartId) -> Vec<CompartmentBody> {
     let contents = client::Contents::of(&client.log(chart, 0).await.unwrap());
     let mut bodies = Vec::new();
     for pack in &contents.packs {
@@ -192,4 +193,85 @@ async fn heavy_an_expired_access_releases_nothing() {
         ask_each(&network, &adams, access, &key, &wanted).await.iter().all(is_over).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_an_access_that_is_not_on_the_ledger_releases_nothing() {
+    let network = Network::running(Params::default()).await;
+    let (chart, _) = network.import_patient(PATIENT).await;
+    let adams = network.client(ADAMS).await;
+    let wanted = compartments(&adams, chart).await;
+
+    // Signed and good for the ledger, but never handed in.
+    let key = session();
+    let asked = Request {
+        chart,
+        purpose: Purpose::Treatment,
+        extent: Extent::All,
+        session_key: key.hash(),
+        record: Hash::default(),
+    };
+    let signer = adams.actor().key().unwrap();
+    let signed = adams.sign(signer, &asked.clone().into()).unwrap();
+    let unfinalised = signed.tx.id();
+    assert_withheld(&network, &adams, (unfinalised, &key), &wanted, Withheld::AccessUnknown).await;
+
+    // The same with a thief's session key in it: another transaction, which nobody signed.
+    let thief = session();
+    let (_, body) = Act::from(Request { session_key: thief.hash(), ..asked }).encode();
+    let mut altered = signed.clone();
+    altered.tx.body = body.try_into().unwrap();
+    let stolen = altered.tx.id();
+    assert_ne!(stolen, unfinalised);
+    assert!(adams.submit(&altered).await.is_err());
+    assert_withheld(&network, &adams, (stolen, &thief), &wanted, Withheld::AccessUnknown).await;
+
+    // Once it is handed in it is good, for the key that it names.
+    let done = adams.submit(&signed).await.unwrap();
+    assert_eq!(done.tx, unfinalised);
+    network.all_at(done.height).await;
+    assert_withheld(&network, &adams, (unfinalised, &thief), &wanted, Withheld::OtherSessionKey).await;
+    for answer in ask_each(&network, &adams, unfinalised, &key, &wanted).await {
+        assert!(answer.unwrap().withheld.is_empty());
+    }
+    // Handing the altered one in under the finalised one's name is no way in, either.
+    assert!(adams.submit(&altered).await.is_err());
+    assert_withheld(&network, &adams, (stolen, &thief), &wanted, Withheld::AccessUnknown).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn heavy_a_trustee_that_is_cut_off_releases_nothing() {
+    let mut network = Network::running(Params::default()).await;
+    let (chart, _) = network.import_patient(PATIENT).await;
+    let adams = network.client(ADAMS).await;
+    let wanted = compartments(&adams, chart).await;
+    let key = session();
+    let access = request(&adams, chart, Purpose::Treatment, &key).await;
+    let caller = adams.actor().key().unwrap().clone();
+    let release = Release {
+        access,
+        session_key: key.public().as_bytes().to_vec(),
+        compartments: wanted.clone().try_into().unwrap(),
+    };
+    let cut_off = network.caller(3, caller);
+    let given = cut_off.call::<ReleaseShares>(&release).await.unwrap();
+    assert!(given.release.is_some() && given.withheld.is_empty());
+
+    // A quorum goes: what the rest knows can be overtaken without its hearing of it, a revocation above all.
+    for place in [1, 2] {
+        network.nodes[place].take().unwrap().stop().await;
+    }
+    let refusal =
+        until("the refusal of a stale trustee", async || cut_off.call::<ReleaseShares>(&release).await.err())
+            .await;
+    assert_eq!(refusal.code(), Some(Code::Unavailable), "{refusal}");
+    let height = network.status(3).await.unwrap().height;
+    assert!(cut_off.call::<ReleaseShares>(&release).await.is_err(), "and so it remains");
+    assert_eq!(network.status(3).await.unwrap().height, height, "nothing was finalised meanwhile");
+
+    // It comes back into the network, and releases again: the access has not expired.
+    for place in [1, 2] {
+        network.start(place).await;
+    }
+    until("the release", async || cut_off.call::<ReleaseShares>(&release).await.ok()).await;
 }

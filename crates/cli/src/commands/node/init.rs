@@ -7,7 +7,7 @@ use crate::{
     network::check_keys,
 };
 use clap::Args;
-use node::{Config, load_config, load_genesis};
+use node::{Config, Keys, load_config, load_genesis};
 use serde_json::json;
 use std::{fs, net::TcpListener, path::Path};
 
@@ -36,7 +36,12 @@ pub(super) fn run(args: &Init, ctx: &Context) -> Result<(), Failure> {
             )));
         }
     }
-    check_keys(&config.keys, member, passphrase)?;
+    if config.data.join("ledger").exists() {
+        // Keys may have been rotated since the genesis: starting holds them against the ledger itself.
+        Keys::load(&config.keys, passphrase)?;
+    } else {
+        check_keys(&config.keys, member, passphrase)?;
+    }
     check_ports(&config)?;
     check_disk(&config.data)?;
     if let Some(dir) = config.marker.parent() {

@@ -2,6 +2,7 @@
 
 mod backup;
 mod init;
+mod rotate_box_key;
 mod staff;
 mod start;
 mod status;
@@ -18,6 +19,7 @@ pub(crate) enum Node {
     Status(status::Status),
     Staff(staff::AddStaff),
     Verify(verify::Verify),
+    RotateBoxKey(rotate_box_key::RotateBoxKey),
     Backup(backup::Backup),
     Restore(backup::Restore),
 }
@@ -29,6 +31,7 @@ pub(crate) async fn run(command: Node, ctx: &Context) -> Result<(), Failure> {
         Node::Status(args) => status::run(&args, ctx).await,
         Node::Staff(args) => staff::run(&args, ctx),
         Node::Verify(args) => verify::run(&args, ctx).await,
+        Node::RotateBoxKey(args) => rotate_box_key::run(&args, ctx).await,
         Node::Backup(args) => backup::backup(&args, ctx).await,
         Node::Restore(args) => backup::restore(&args, ctx),
     }

@@ -38,6 +38,9 @@ pub(crate) struct Start {
     /// Append logs to this file
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// Start although the box key that the ledger names is lost; replace it then with `horkos node rotate-box-key`
+    #[arg(long)]
+    without_box_key: bool,
     /// Stop when stdin ends: the node of a parent that must not leave it behind
     #[arg(long, hide = true)]
     with_stdin: bool,
@@ -51,8 +54,12 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
     let (mut terminate, mut interrupt) =
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let keys = Keys::load(&config.keys, passphrase)?;
-    let node = Node::start(&config, keys).await;
-    let node = node.map_err(|error| of_end(of_start(error), &config.data)).inspect_err(|failure| {
+    let started = if args.without_box_key {
+        Node::start_without_box_key(&config, keys).await
+    } else {
+        Node::start(&config, keys).await
+    };
+    let node = started.map_err(|error| of_end(of_start(error), &config.data)).inspect_err(|failure| {
         tracing::error!(reason = failure.message, exit = failure.exit.code(), "the node does not start");
     })?;
     tracing::info!(org = %config.org, rpc = %node.rpc, p2p = %config.p2p, "the node answers");

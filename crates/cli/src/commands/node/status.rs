@@ -40,7 +40,9 @@ pub(super) async fn run(args: &Status, ctx: &Context) -> Result<(), Failure> {
         return ctx.out.json(&json!({
             "org": status.org, "network": status.network, "version": status.version, "height": status.height,
             "time": time::text(status.time), "tip": status.tip, "validators": status.validators, "pool": status.pool,
-            "packs_below_n": status.packs_below_n, "writes_pending": status.writes_pending,
+            "packs_missing": status.packs_missing, "packs_below_n": status.packs_below_n,
+            "writes_pending": status.writes_pending, "box_key_held": status.box_key_held,
+            "box_keys_other": status.box_keys_other,
         }));
     }
     let mut table = Table::default();
@@ -51,11 +53,26 @@ pub(super) async fn run(args: &Status, ctx: &Context) -> Result<(), Failure> {
     table.row(["known final".to_owned(), format!("height {}", status.tip)]);
     table.row(["validators".to_owned(), status.validators.to_string()]);
     table.row(["waiting".to_owned(), format!("{} transactions", status.pool)]);
-    table.row(["packs".to_owned(), format!("{} committed but not held here yet", status.packs_below_n)]);
+    let packs = format!(
+        "{} committed but not held here yet, {} not known to be stored by all members",
+        status.packs_missing, status.packs_below_n
+    );
+    table.row(["packs".to_owned(), packs]);
     table.row([
         "writes".to_owned(),
         format!("{} not yet acknowledged by every trustee", status.writes_pending),
     ]);
+    let box_key = match (status.box_key_held, status.box_keys_other) {
+        (true, 0) => "the one that the ledger names".to_owned(),
+        (true, other) => {
+            format!("the one that the ledger names, and {other} more, kept for shares under way")
+        }
+        (false, _) => {
+            "NOT the one that the ledger names: put its file back, or run `horkos node rotate-box-key`"
+                .to_owned()
+        }
+    };
+    table.row(["box key".to_owned(), box_key]);
     ctx.out.table(&table);
     Ok(())
 }

@@ -107,6 +107,10 @@ async fn check_pack(packs: &Packs, state: &dyn State, root: &PackRoot) -> Result
     if row.chart != *pack.manifest().chart() || row.writer != *pack.manifest().writer() {
         return Err("its chart or writer is not the one that the ledger names".to_owned());
     }
+    let zeroed = node::zeroed_unasked(state, root, &pack).map_err(|error| chain(&error))?;
+    if let Some(at) = zeroed {
+        return Err(format!("record {at} is zeroed, and the ledger knows no erasure of it"));
+    }
     Ok(true)
 }
 
