@@ -34,7 +34,7 @@ impl Hasher {
     /// A hasher for `domain`.
     #[must_use]
     pub fn new(domain: Domain) -> Self {
-        Self(blake3::Hasher::new_derive_key(domain.as_str()))
+        Self(domain.hasher())
     }
 
     /// Adds one length-prefixed part.

@@ -44,7 +44,7 @@ impl StateHasher {
     /// A hasher that has seen nothing.
     #[must_use]
     pub fn new() -> Self {
-        Self(blake3::Hasher::new_derive_key(domain::STATE_NODE.as_str()))
+        Self(domain::STATE_NODE.hasher())
     }
 
     /// Adds `bytes` as they are, without their length.
