@@ -22,7 +22,7 @@ pub(crate) fn of_store(error: &Fault) -> Failure {
     let exit = match error {
         Fault::Damaged(_) => Exit::Unverified,
         Fault::Engine(_) | Fault::File { .. } | Fault::DiskFull => Exit::Machine,
-        Fault::NotNext { .. } | Fault::Misfit { .. } | Fault::Overtaken => Exit::Fault,
+        Fault::NotNext { .. } | Fault::Misfit { .. } | Fault::Flat | Fault::Overtaken => Exit::Fault,
     };
     Failure::new(exit, chain(error))
 }

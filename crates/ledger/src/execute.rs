@@ -18,14 +18,14 @@ use primitives::{
 pub const BLOCKS: Table<u64, BlockRow> = Table::new(0x01);
 /// The newest executed block.
 pub const HEAD: Singleton<Head> = Singleton::new(0x02);
-/// Ids consumed by a block, until they leave the replay window.
-const SEEN_AT: Table<u64, Vec<TxId>> = Table::new(0x03);
 /// The oldest height whose ids are still kept.
 const SEEN_FROM: Singleton<u64> = Singleton::new(0x04);
 /// Where every chart's log stands.
 pub const LOGS: Table<ChartId, LogHead> = Table::new(0x05);
-/// Height at which an id was consumed; derived from `SEEN_AT`.
+/// Height at which an id was consumed, until it leaves the replay window.
 const SEEN: Table<TxId, u64> = Table::new(0x80);
+/// The same by height: the ids that a block consumed.
+const SEEN_AT: Table<u64, Vec<TxId>> = Table::new(0x81);
 
 /// A block's row in the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Arbitrary)]

@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 
 /// A table: all keys that begin with its tag.
 ///
-/// Tags below 0x80 are in the authenticated tree, and so provable. Tags from 0x80 on are flat: on disk and
-/// deterministic, but derived from authenticated rows and therefore left out of the tree.
+/// Tags below 0x80 are in the authenticated tree, and so provable one by one. Tags from 0x80 on are flat: as much part of
+/// the state and of its root as the others, but by one digest of all of them, so that nobody can be shown that such a row
+/// is there, or that it isn't. They are for what only execution itself asks. Tag 0 is that digest's.
 pub struct Table<K, V> {
     tag: u8,
     types: PhantomData<fn(K) -> V>,

@@ -67,6 +67,8 @@ domains! {
     STATE_NODE = "horkos state node v1";
     /// Leaf value of the authenticated state.
     STATE_VALUE = "horkos state value v1";
+    /// A flat row of the state, as a summand of their digest.
+    STATE_FLAT = "horkos state flat v1";
     /// Id of a principal: hash of the first key.
     PRINCIPAL = "horkos principal v1";
     /// One event of a chart's log.

@@ -50,6 +50,11 @@ impl Hasher {
         Hash(*self.0.finalize().as_bytes())
     }
 
+    /// As many bytes of output as `bytes` has room for.
+    pub(crate) fn fill(&self, bytes: &mut [u8]) {
+        self.0.finalize_xof().fill(bytes);
+    }
+
     /// 64 bytes of output, for mapping to a group element.
     #[must_use]
     pub fn finish_wide(&self) -> [u8; 64] {

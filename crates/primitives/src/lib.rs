@@ -14,6 +14,7 @@ mod attest;
 mod bounded;
 mod codec;
 pub mod domain;
+mod flat;
 mod hash;
 mod header;
 mod id;
@@ -31,6 +32,7 @@ pub use attest::{
 pub use bounded::{Blob, List, Slug, Text};
 pub use codec::{DecodeError, decode, decode_bounded, encode};
 pub use domain::Domain;
+pub use flat::{FLAT_DIGEST_BYTES, FLAT_KEY, FlatDigest, is_flat};
 pub use hash::{Hash, Hasher, hash, hash_borsh};
 pub use header::{Executed, HEADER_BYTES, Header};
 pub use id::{

@@ -3,7 +3,7 @@
 //! The state is a sparse Merkle tree over hashed keys in the shape of the Jellyfish Merkle tree (Gao, Hu, Wu 2021): a
 //! subtree of one leaf is that leaf, an empty one is [`EMPTY`]. Only the verifying half stands here.
 
-use crate::{Hash, List, StateRoot, domain, hash};
+use crate::{Hash, List, StateRoot, domain, flat::is_flat, hash};
 use borsh::{BorshDeserialize, BorshSerialize};
 
 /// Depth of the tree in bits, so the greatest number of siblings in a proof.
@@ -125,6 +125,9 @@ pub enum StateProofError {
     /// The path leads to another root.
     #[error("the proof leads to another state root")]
     NotTheRoot,
+    /// The row is flat: it isn't in the tree, so its absence there says nothing.
+    #[error("flat rows are not in the tree, nothing can be proven of them")]
+    Flat,
     /// An empty sibling is spelled out, so the encoding isn't the one.
     #[error("the proof is not canonical")]
     NotCanonical,
@@ -136,6 +139,9 @@ impl StateProof {
     /// # Errors
     /// [`StateProofError`] if that isn't proven.
     pub fn verify(&self, root: StateRoot, key: &[u8], value: Option<&[u8]>) -> Result<(), StateProofError> {
+        if is_flat(key) {
+            return Err(StateProofError::Flat);
+        }
         let path = state_key(key);
         match (value, &self.leaf) {
             (Some(_), None) => return Err(StateProofError::NotTheKey),
@@ -251,6 +257,17 @@ mod tests {
                 prop_assert!(proof.verify(EMPTY_STATE_ROOT, b"k", Some(b"v")).is_err());
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_proven_of_a_flat_row() {
+        let nothing = StateProof { leaf: None, siblings: List::default() };
+        assert_eq!(nothing.verify(EMPTY_STATE_ROOT, &[0x7f, 1], None), Ok(()));
+        assert_eq!(nothing.verify(EMPTY_STATE_ROOT, &[0x80, 1], None), Err(StateProofError::Flat));
+        let key = [0xff, 1];
+        let leaf = StateLeaf { key: state_key(&key), value: state_leaf_value(b"v") };
+        let proof = StateProof { leaf: Some(leaf), siblings: List::default() };
+        assert_eq!(proof.verify(StateRoot(leaf.hash()), &key, Some(b"v")), Err(StateProofError::Flat));
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn memory() -> String {
 
 fn entry(height: u64, n: u64) -> (Vec<u8>, Vec<u8>) {
     let seed = hash(domain::GOLDEN, &[&height.to_le_bytes(), &n.to_le_bytes()]);
-    (seed.0.to_vec(), [seed.0.repeat(9), vec![0; 12]].concat())
+    ([&[1], seed.0.as_slice()].concat(), [seed.0.repeat(9), vec![0; 12]].concat())
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -85,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!(
         "disk: {} MiB for {} MiB of keys and values",
         store.disk_bytes()? >> 20,
-        (blocks * KEYS * 332) >> 20
+        (blocks * KEYS * 333) >> 20
     );
     drop((view, store));
     let started = Instant::now();

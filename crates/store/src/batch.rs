@@ -4,6 +4,7 @@ use crate::{
     check::guarded,
     disk::Disk,
     fault::{Fault, Place},
+    hot::Hot,
     keys,
     record::{Event, Head, Record, StoredReceipt, Trail},
     store::{RETAINED_STATES, Store},
@@ -12,9 +13,13 @@ use crate::{
 use bytes::Bytes;
 use jmt::storage::Node;
 use primitives::{
-    BlockHash, EMPTY_STATE_ROOT, Hash, Header, State, StateRoot, TxId, encode, merkle_root, state_key,
+    BlockHash, EMPTY_STATE_ROOT, FLAT_KEY, FlatDigest, Hash, Header, State, StateRoot, TxId, encode, is_flat,
+    merkle_root, state_key,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+};
 
 /// Greatest length of a state key; the engine's own limit lies a little higher.
 const STATE_KEY_BYTES_MAX: usize = 65_000;
@@ -26,7 +31,8 @@ pub struct BlockCommit {
     pub header: Header,
     /// The encoded transactions; the header's `txs_root` is [`merkle_root`] over them.
     pub txs: Vec<Bytes>,
-    /// State entries to put (`Some`) or remove (`None`).
+    /// State entries to put (`Some`) or remove (`None`). Those that [`is_flat`] get no leaf in the tree: the digest of all
+    /// of them, under [`FLAT_KEY`], has one.
     pub writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     /// Receipts in the block's order. Of several for one transaction, the first is the one found by its id.
     pub receipts: Vec<(TxId, Vec<u8>)>,
@@ -38,15 +44,20 @@ pub struct BlockCommit {
 pub struct Batch {
     store: Store,
     disk: Disk,
+    hot: Hot,
     base: Option<Head>,
     head: Option<Head>,
     parent: BlockHash,
     values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What was read from the disk since the last block was pushed: execution reads what it then replaces.
+    read: RefCell<HashMap<Vec<u8>, Option<Vec<u8>>>>,
     /// Tree nodes by storage key.
     nodes: HashMap<Vec<u8>, Node>,
     /// All entries but nodes and values, as they will be written.
     entries: BTreeMap<Vec<u8>, Vec<u8>>,
     removals: Vec<Vec<u8>>,
+    /// Nodes that the tree after the newest block doesn't refer to any more.
+    stale: Vec<Vec<u8>>,
 }
 
 /// The state as the blocks of a [`Batch`] leave it, before they are committed.
@@ -85,7 +96,7 @@ impl Store {
 
 impl Batch {
     pub(crate) fn begin(store: Store) -> Result<Self, Fault> {
-        let disk = store.disk();
+        let (disk, hot) = (store.disk(), store.hot());
         let base: Option<Head> = disk.read(keys::HEAD, Place::Head)?;
         let parent = match base {
             None => BlockHash::default(),
@@ -97,13 +108,16 @@ impl Batch {
         Ok(Self {
             store,
             disk,
+            hot,
             base,
             head: base,
             parent,
             values: BTreeMap::new(),
+            read: RefCell::default(),
             nodes: HashMap::new(),
             entries: BTreeMap::new(),
             removals: Vec::new(),
+            stale: Vec::new(),
         })
     }
 
@@ -138,8 +152,10 @@ impl Batch {
         if merkle_root(&txs) != header.txs_root {
             return Err(Fault::Misfit { height, what: "its transactions do not hash to its header" });
         }
-        if writes.keys().any(|key| key.is_empty() || key.len() > STATE_KEY_BYTES_MAX) {
-            return Err(Fault::Misfit { height, what: "a state key is empty or too long" });
+        let refused =
+            |key: &Vec<u8>| key.is_empty() || key.len() > STATE_KEY_BYTES_MAX || key.as_slice() == FLAT_KEY;
+        if writes.keys().any(refused) {
+            return Err(Fault::Misfit { height, what: "a state key is empty, too long or the store's own" });
         }
 
         let (state_root, trail) = self.put_state(height, writes)?;
@@ -154,6 +170,8 @@ impl Batch {
         self.entries.insert(keys::at(keys::RECORD, height), encode(&record));
 
         let states_from = self.forget_state(height)?;
+        // No more than one block's reads are held.
+        self.read.get_mut().clear();
         self.parent = block;
         self.head = Some(Head { height, state_root, chain: record.chain, states_from });
         Ok(state_root)
@@ -165,30 +183,38 @@ impl Batch {
     /// A [`Fault`]; nothing is then acknowledged, and the node must stop.
     pub fn commit(self) -> Result<(), Fault> {
         let Some(head) = self.head.filter(|_| self.head != self.base) else { return Ok(()) };
-        self.store.commit(self.base, head, |batch, space| {
-            for (key, value) in self.values {
+        let Self { store, base, hot, values, nodes, entries, removals, stale, .. } = self;
+        store.commit(base, head, |batch, space| {
+            for (key, value) in values {
                 match value {
                     Some(value) => batch.insert(space, keys::value(&key), value),
                     None => batch.remove(space, keys::value(&key)),
                 }
             }
-            for (key, node) in &self.nodes {
+            for (key, node) in &nodes {
                 batch.insert(space, key.as_slice(), encode(node));
             }
-            for (key, entry) in self.entries {
+            for (key, entry) in entries {
                 batch.insert(space, key, entry);
             }
-            for key in self.removals {
-                batch.remove(space, key);
+            for key in &removals {
+                batch.remove(space, key.as_slice());
             }
-        })
+        })?;
+        hot.keep(nodes, &stale);
+        Ok(())
     }
 
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        match self.values.get(key) {
-            Some(value) => Ok(value.clone()),
-            None => Ok(self.disk.get(&keys::value(key))?.map(|value| value.to_vec())),
+        if let Some(value) = self.values.get(key) {
+            return Ok(value.clone());
         }
+        if let Some(value) = self.read.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.disk.get(&keys::value(key))?.map(|value| value.to_vec());
+        self.read.borrow_mut().insert(key.to_vec(), value.clone());
+        Ok(value)
     }
 
     fn put_state(
@@ -197,20 +223,46 @@ impl Batch {
         writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     ) -> Result<(StateRoot, Hash), Fault> {
         let mut changes = BTreeMap::new();
+        let mut flat: Option<FlatDigest> = None;
         for (key, value) in writes {
             let old = self.value(&key)?;
             // What changes nothing leaves no trace in the tree either, so neither does it here.
-            if old != value {
-                if height > 0 {
-                    self.entries.insert(keys::former(&state_key(&key), height), encode(&old));
-                }
-                changes.insert(key, value);
+            if old == value {
+                continue;
             }
+            if !is_flat(&key) {
+                changes.insert(key, (old, value));
+                continue;
+            }
+            let digest = match &mut flat {
+                Some(digest) => digest,
+                None => flat.insert(self.flat_digest()?),
+            };
+            if let Some(old) = old {
+                digest.remove(&key, &old);
+            }
+            if let Some(value) = &value {
+                digest.add(&key, value);
+            }
+            self.values.insert(key, value);
         }
-        let nodes = Nodes { fresh: Some(&self.nodes), disk: &self.disk };
+        if let Some(digest) = flat {
+            // Without flat rows there is no leaf, so that the root depends on the rows alone and not on their history.
+            let new = (digest != FlatDigest::default()).then(|| digest.to_bytes());
+            changes.insert(FLAT_KEY.to_vec(), (self.value(FLAT_KEY)?, new));
+        }
+        let paths = changes.keys().map(|key| state_key(key)).collect::<Vec<_>>();
+        let mut writes = Vec::with_capacity(changes.len());
+        for (path, (old, new)) in paths.iter().zip(changes.values()) {
+            if height > 0 {
+                self.entries.insert(keys::former(path, height), encode(old));
+            }
+            writes.push((*path, new.as_deref()));
+        }
+        let nodes = Nodes { fresh: Some((&self.nodes, &self.hot)), disk: &self.disk };
         // The tree's library asserts that the nodes beside a path are there.
         let place = Place::Tree(height);
-        let update = guarded(place, || nodes.update(height, &changes).map_err(tree::fault(height)))?;
+        let update = guarded(place, || nodes.update(height, &writes).map_err(tree::fault(height)))?;
         let trail = Trail {
             keys: changes.keys().cloned().collect(),
             stale: update.stale.iter().map(tree::storage_key).collect(),
@@ -219,9 +271,17 @@ impl Batch {
         if height > 0 {
             self.entries.insert(keys::at(keys::TRAIL, height), encode(&trail));
         }
-        self.nodes.extend(update.nodes.into_iter().map(|(key, node)| (tree::storage_key(&key), node)));
-        self.values.extend(changes);
+        self.stale.extend_from_slice(&trail.stale);
+        self.nodes.extend(update.nodes);
+        self.values.extend(changes.into_iter().map(|(key, (_, new))| (key, new)));
         Ok((update.root, trail.digest()))
+    }
+
+    /// The digest of all flat rows so far.
+    fn flat_digest(&self) -> Result<FlatDigest, Fault> {
+        let Some(bytes) = self.value(FLAT_KEY)? else { return Ok(FlatDigest::default()) };
+        let place = || Place::Key(FLAT_KEY.to_vec());
+        FlatDigest::from_bytes(&bytes).ok_or_else(|| Fault::damaged(place(), "it has another length"))
     }
 
     /// Drops what only the state of `RETAINED_STATES` blocks ago needed; returns the lowest height still whole.

@@ -39,6 +39,9 @@ pub enum Fault {
         /// What doesn't fit.
         what: &'static str,
     },
+    /// A proof of a flat row, or its value before the newest block, was asked for.
+    #[error("flat rows can't be proven, and only their newest values are kept")]
+    Flat,
     /// Another batch was committed since this one was begun.
     #[error("another batch was committed since this one was begun")]
     Overtaken,

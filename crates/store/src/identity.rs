@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The format that this version writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const FILE: &str = "horkos-store";
 

@@ -7,6 +7,7 @@ mod batch;
 mod check;
 mod disk;
 mod fault;
+mod hot;
 mod identity;
 mod journal;
 mod keys;

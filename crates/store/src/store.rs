@@ -3,6 +3,7 @@
 use crate::{
     disk::Disk,
     fault::{Damage, Fault, OpenError, Place},
+    hot::Hot,
     identity::{Identity, sync_dir},
     journal, keys,
     mark::{Mark, Marked},
@@ -41,6 +42,7 @@ struct Inner {
     space: Keyspace,
     /// Held by whoever commits.
     mark: Mutex<Mark>,
+    hot: Hot,
     /// Released last: the engine has its own lock, but journals are mended before it is taken.
     _lock: File,
 }
@@ -59,7 +61,8 @@ impl Store {
         journal::mend(&db)?;
         let (db, space) = engine(&db, dir)?;
         let (mark, marked) = Mark::open(dir)?;
-        let store = Self(Arc::new(Inner { db, space, mark: Mutex::new(mark), _lock: lock }));
+        let store =
+            Self(Arc::new(Inner { db, space, mark: Mutex::new(mark), hot: Hot::default(), _lock: lock }));
         store.check_mark(marked)?;
         Ok(store)
     }
@@ -118,6 +121,10 @@ impl Store {
 
     pub(crate) fn disk(&self) -> Disk {
         Disk { space: self.0.space.clone(), instant: self.0.db.snapshot() }
+    }
+
+    pub(crate) fn hot(&self) -> Hot {
+        self.0.hot.clone()
     }
 
     pub(crate) fn commit(

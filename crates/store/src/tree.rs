@@ -5,14 +5,15 @@
 use crate::{
     disk::Disk,
     fault::{Fault, Place},
+    hot::Hot,
     keys,
 };
 use jmt::{
     JellyfishMerkleTree, KeyHash, OwnedValue, SimpleHasher, Version,
     storage::{LeafNode, NibblePath, Node, NodeKey, TreeReader},
 };
-use primitives::{Hash, StateHasher, StateRoot, state_key, state_value};
-use std::collections::{BTreeMap, HashMap};
+use primitives::{Hash, StateHasher, StateRoot, state_value};
+use std::collections::HashMap;
 
 /// The tree's hash function.
 pub(crate) struct TreeHasher(StateHasher);
@@ -31,16 +32,17 @@ impl SimpleHasher for TreeHasher {
     }
 }
 
-/// Tree nodes: those of a batch first, then those on disk.
+/// Tree nodes: those of a batch and those kept in memory first, if it is for a batch, then those on disk.
 pub(crate) struct Nodes<'a> {
-    pub(crate) fresh: Option<&'a HashMap<Vec<u8>, Node>>,
+    pub(crate) fresh: Option<(&'a HashMap<Vec<u8>, Node>, &'a Hot)>,
     pub(crate) disk: &'a Disk,
 }
 
 /// What one block does to the tree.
 pub(crate) struct TreeUpdate {
     pub(crate) root: StateRoot,
-    pub(crate) nodes: BTreeMap<NodeKey, Node>,
+    /// New nodes, by storage key.
+    pub(crate) nodes: Vec<(Vec<u8>, Node)>,
     /// Nodes that nothing refers to from this version on.
     pub(crate) stale: Vec<NodeKey>,
 }
@@ -48,8 +50,10 @@ pub(crate) struct TreeUpdate {
 impl TreeReader for Nodes<'_> {
     fn get_node_option(&self, node_key: &NodeKey) -> anyhow::Result<Option<Node>> {
         let key = storage_key(node_key);
-        if let Some(node) = self.fresh.and_then(|fresh| fresh.get(&key)) {
-            return Ok(Some(node.clone()));
+        if let Some((fresh, hot)) = self.fresh
+            && let Some(node) = fresh.get(&key).cloned().or_else(|| hot.get(&key))
+        {
+            return Ok(Some(node));
         }
         match self.disk.get(&key)? {
             None => Ok(None),
@@ -73,21 +77,20 @@ impl Nodes<'_> {
         JellyfishMerkleTree::new(self)
     }
 
-    /// The tree of `version` after `writes` on top of the version before.
+    /// The tree of `version` after `writes`, by hashed key, on top of the version before.
     pub(crate) fn update(
         &self,
         version: u64,
-        writes: &BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+        writes: &[(Hash, Option<&[u8]>)],
     ) -> anyhow::Result<TreeUpdate> {
-        let digest = |value: &Vec<u8>| state_value(value).0.to_vec();
-        let path = |key: &[u8]| KeyHash(state_key(key).0);
+        let digest = |value: &[u8]| state_value(value).0.to_vec();
         let puts: Option<Vec<_>> =
-            writes.iter().map(|(key, value)| Some((path(key), digest(value.as_ref()?)))).collect();
+            writes.iter().map(|(path, value)| Some((KeyHash(path.0), digest((*value)?)))).collect();
         let (roots, batch) = match puts {
             // One pass over the tree; several times as fast, but it can't remove and has no empty case.
             Some(puts) if !puts.is_empty() => self.tree().batch_put_value_sets(vec![puts], None, version)?,
             _ => {
-                let writes = writes.iter().map(|(key, value)| (path(key), value.as_ref().map(digest)));
+                let writes = writes.iter().map(|(path, value)| (KeyHash(path.0), value.map(digest)));
                 self.tree().put_value_sets([writes], version)?
             }
         };
@@ -97,7 +100,8 @@ impl Nodes<'_> {
             // The tree then copies its root to the new version, and leaves the old one to us.
             stale.push(NodeKey::new(version.saturating_sub(1), path_of(&[])));
         }
-        Ok(TreeUpdate { root: StateRoot(Hash(root)), nodes: batch.node_batch.nodes().clone(), stale })
+        let nodes = batch.node_batch.nodes().iter().map(|(key, node)| (storage_key(key), node.clone()));
+        Ok(TreeUpdate { root: StateRoot(Hash(root)), nodes: nodes.collect(), stale })
     }
 
     /// The root hash of `version`, recomputed from its root node.

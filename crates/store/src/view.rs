@@ -8,7 +8,7 @@ use crate::{
     tree::Nodes,
 };
 use bytes::Bytes;
-use primitives::{ChartId, EMPTY_STATE_ROOT, Header, State, StateProof, StateRoot, TxId, state_key};
+use primitives::{ChartId, EMPTY_STATE_ROOT, Header, State, StateProof, StateRoot, TxId, is_flat, state_key};
 use std::ops::Bound;
 
 /// A state key and its value.
@@ -66,10 +66,13 @@ impl View {
     /// The value of `key`; what [`State::get`] answers, with the fault as an error.
     ///
     /// # Errors
-    /// A [`Fault`] if the disk fails.
+    /// A [`Fault`] if the disk fails, or of a flat row if this isn't the newest state.
     pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         let (Some(head), Some((at, _))) = (self.head, self.at) else { return Ok(None) };
         if at < head.height {
+            if is_flat(key) {
+                return Err(Fault::Flat);
+            }
             // The first change after `at` knows what stood there before it.
             let path = state_key(key);
             let later = keys::former(&path, at.saturating_add(1))..=keys::former(&path, u64::MAX);
@@ -108,8 +111,11 @@ impl View {
     /// The value of `key` with the proof that [`Self::root`] has exactly that, or that it has none.
     ///
     /// # Errors
-    /// A [`Fault`] if the disk fails.
+    /// A [`Fault`] if the disk fails, or the row is flat.
     pub fn prove(&self, key: &[u8]) -> Result<(Option<Vec<u8>>, StateProof), Fault> {
+        if is_flat(key) {
+            return Err(Fault::Flat);
+        }
         let Some((at, _)) = self.at else {
             return Ok((None, StateProof { leaf: None, siblings: primitives::List::default() }));
         };

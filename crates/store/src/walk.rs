@@ -11,7 +11,8 @@ use crate::{
 };
 use jmt::storage::{Node, NodeKey, TreeReader as _};
 use primitives::{
-    ChartId, EMPTY_STATE_ROOT, Hash, Header, State, StateRoot, TxId, state_key, state_leaf_value,
+    ChartId, EMPTY_STATE_ROOT, FLAT_KEY, FlatDigest, Hash, Header, State, StateRoot, TxId, is_flat,
+    state_key, state_leaf_value,
 };
 
 /// Damages listed before a walk gives up.
@@ -72,8 +73,10 @@ pub struct Walked {
     pub blocks: u64,
     /// Receipts verified.
     pub receipts: u64,
-    /// State entries verified.
+    /// State entries verified against a leaf of their own.
     pub entries: u64,
+    /// Flat state entries, verified against the digest of all of them.
+    pub flat: u64,
     /// Events verified.
     pub events: u64,
     /// Charts' logs verified.
@@ -303,9 +306,11 @@ impl Walk<'_> {
     }
 
     /// Holds every plain entry against the tree, and their number against that of the leaves: so they are the same set.
+    /// The flat ones are summed up, and the sum held against its leaf.
     fn state(&mut self, view: &View, head: Head, leaves: u64) {
         let nodes = Nodes { fresh: None, disk: &view.disk };
         let mut heads = 0_u64;
+        let mut flat = FlatDigest::default();
         let mut entries = view.disk.prefix(&[keys::VALUE]);
         loop {
             let entry = match guarded(Place::Head, || entries.next().transpose()) {
@@ -317,6 +322,11 @@ impl Walk<'_> {
                 }
             };
             let (key, value) = (entry.0.get(1..).unwrap_or_default(), entry.1);
+            if is_flat(key) {
+                flat.add(key, &value);
+                self.found.flat = self.found.flat.saturating_add(1);
+                continue;
+            }
             let place = Place::Key(key.to_vec());
             let checked = guarded(place.clone(), || {
                 let proof = nodes.prove(head.height, &state_key(key))?;
@@ -339,6 +349,15 @@ impl Walk<'_> {
         if self.found.entries != leaves {
             let what = format!("it has {leaves} leaves, {} entries lie beside it", self.found.entries);
             self.note(Place::Tree(head.height), Fault::damaged(Place::Tree(head.height), what));
+        }
+        let place = Place::Key(FLAT_KEY.to_vec());
+        match guarded(place.clone(), || view.value(FLAT_KEY)) {
+            Ok(sum) if sum.as_ref().map_or(flat == FlatDigest::default(), |sum| *sum == flat.to_bytes()) => {}
+            Ok(_) => {
+                let what = "the flat entries are not those that the state sums up";
+                self.note(place.clone(), Fault::damaged(place, what));
+            }
+            Err(fault) => self.note(place, fault),
         }
         self.found.logs = heads;
     }

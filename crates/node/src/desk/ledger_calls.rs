@@ -6,7 +6,7 @@ use client::wire::{
     Anchor, Code, Final, LogRange, Proven, ProvenRow, Read, Refusal, Rows, Scan, Status, Submit,
 };
 use ledger::{HEAD, Logged};
-use primitives::{List, Millis, Span, TxId, decode};
+use primitives::{List, Millis, Span, TxId, decode, is_flat};
 use std::{sync::Arc, time::Duration};
 use store::View;
 
@@ -107,6 +107,9 @@ impl Desk {
 
     /// Proves rows against the newest state root that a certified chain of headers names.
     pub(super) async fn prove(&self, read: &Read) -> Result<Proven, Refusal> {
+        if read.keys.iter().any(|key| is_flat(key)) {
+            return Err(Refusal::new(Code::Invalid, "flat rows can't be proven; read them as they are"));
+        }
         let view = self.executor.view();
         let (anchor, at) = self.anchor(&view).await?;
         if at < read.min_height {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use primitives::{
-    BlockHash, ChartId, EMPTY_STATE_ROOT, Executed, Hash, Header, Millis, NetworkId, PublicKey, State as _,
-    StateRoot, TxId, domain, hash, merkle_root, state_key, state_leaf_value,
+    BlockHash, ChartId, EMPTY_STATE_ROOT, Executed, FLAT_KEY, FlatDigest, Hash, Header, Millis, NetworkId,
+    PublicKey, State as _, StateRoot, TxId, domain, hash, is_flat, merkle_root, state_key, state_leaf_value,
 };
 use std::{collections::BTreeMap, fs, io::Write as _, path::Path};
 use store::{BlockCommit, Event, Identity, LogHead, Meaning, Store};
@@ -113,6 +113,11 @@ impl Chain {
     }
 }
 
+/// One of 31 keys that have no leaf of their own.
+pub(crate) fn flat_key(n: u64) -> Vec<u8> {
+    [&[0x80], format!("flat {}", n % 31).as_bytes()].concat()
+}
+
 /// A little of everything, the same for the same height.
 pub(crate) fn sample(chain: &mut Chain) -> BlockCommit {
     sized_sample(chain, 100)
@@ -133,6 +138,10 @@ pub(crate) fn sized_sample(chain: &mut Chain, size: usize) -> BlockCommit {
         writes.insert(format!("key {}", (height * 5 + n) % 97).into_bytes(), Some(value(n)));
     }
     writes.insert(format!("key {}", (height * 7) % 97).into_bytes(), None);
+    for n in 0..4 {
+        writes.insert(flat_key(height * 3 + n), Some(value(8 + n)));
+    }
+    writes.insert(flat_key(height * 2), None);
     let txs = (0..3).map(|n| value(100 + n)).collect();
     chain.block(writes, txs, &[(height % 5) as u8, (height % 3) as u8])
 }
@@ -157,6 +166,13 @@ pub(crate) fn root_of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> StateRoot {
                 hash(b"JMT::IntrnalNode", &both)
             }
         }
+    }
+    let (flat, mut entries): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        entries.clone().into_iter().partition(|(key, _)| is_flat(key));
+    let mut digest = FlatDigest::default();
+    flat.iter().for_each(|(key, value)| digest.add(key, value));
+    if !flat.is_empty() {
+        entries.insert(FLAT_KEY.to_vec(), digest.to_bytes());
     }
     let mut leaves: Vec<_> = entries
         .iter()
@@ -205,6 +221,9 @@ pub(crate) fn dump(store: &Store) -> Hash {
             all.part(&primitives::encode(&value)).part(&primitives::encode(&proof));
         }
         all.part(&primitives::encode(&past.get(&receipts_key(height))));
+    }
+    for n in 0..31 {
+        all.part(&primitives::encode(&view.get(&flat_key(n))));
     }
     for (height, position, event) in view.events_since(0, 0, usize::MAX).unwrap() {
         all.part(&primitives::encode(&(height, position, event.chart, event.index))).part(&event.bytes);

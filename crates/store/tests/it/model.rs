@@ -1,10 +1,10 @@
 //! The store against a plain map: every read, at every height, with proofs of what is there and what isn't.
 
 use crate::common::{Chain, Logs, chart, open, root_of, walk};
-use primitives::{State as _, TxId, domain, hash};
+use primitives::{FLAT_KEY, State as _, TxId, domain, hash, is_flat};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use store::Meaning as _;
+use store::{Fault, Meaning as _};
 
 type Writes = Vec<(u8, Option<Vec<u8>>)>;
 
@@ -16,8 +16,10 @@ fn batches() -> impl Strategy<Value = Vec<Vec<(Writes, Vec<u8>)>>> {
     prop::collection::vec(prop::collection::vec(block, 1..4), 1..8)
 }
 
+/// The last third is flat.
 fn key(n: u8) -> Vec<u8> {
-    format!("entry/{n}").into_bytes()
+    let name = format!("entry/{n}").into_bytes();
+    if n < 16 { name } else { [&[0x90], name.as_slice()].concat() }
 }
 
 proptest! {
@@ -59,7 +61,10 @@ proptest! {
         store.check_head().unwrap();
         let walked = walk(&store);
         prop_assert_eq!(&walked.damages, &[]);
-        prop_assert_eq!(walked.entries, map.len() as u64);
+        let flat = map.keys().filter(|key| is_flat(key)).count();
+        prop_assert_eq!(walked.flat, flat as u64);
+        prop_assert_eq!(walked.entries, (map.len() - flat) as u64 + u64::from(flat > 0));
+        prop_assert_eq!(store.view().unwrap().get(FLAT_KEY).is_some(), flat > 0);
         prop_assert_eq!(walked.logs, chain.logs.len() as u64);
 
         let view = store.view().unwrap();
@@ -74,7 +79,14 @@ proptest! {
             let past = view.at(height).unwrap().unwrap();
             prop_assert_eq!(past.root(), root_of(map));
             prop_assert_eq!(view.state_root(height).unwrap(), Some(past.root()));
-            for n in 0..26 {
+            for n in 16..26 {
+                prop_assert!(matches!(past.prove(&key(n)), Err(Fault::Flat)));
+                match past.value(&key(n)) {
+                    Ok(value) => prop_assert_eq!(value.as_ref(), map.get(&key(n))),
+                    Err(fault) => prop_assert!(matches!(fault, Fault::Flat) && past.height() != view.height()),
+                }
+            }
+            for n in 0..16 {
                 let (value, proof) = past.prove(&key(n)).unwrap();
                 prop_assert_eq!(value.as_ref(), map.get(&key(n)));
                 prop_assert_eq!(proof.verify(past.root(), &key(n), value.as_deref()), Ok(()));

@@ -34,8 +34,8 @@ fn directories_of_others_are_refused() {
 
     let identity = dir.path().join("horkos-store");
     let text = fs::read_to_string(&identity).unwrap();
-    fs::write(&identity, text.replace("format 1", "format 2")).unwrap();
-    assert!(matches!(refused(dir.path(), NETWORK), OpenError::NewerFormat { found: 2, .. }));
+    fs::write(&identity, text.replace("format 2", "format 3")).unwrap();
+    assert!(matches!(refused(dir.path(), NETWORK), OpenError::NewerFormat { found: 3, .. }));
     fs::write(&identity, text.replace("network 07", "network 17")).unwrap();
     assert!(matches!(refused(dir.path(), NETWORK), OpenError::Fault(Fault::Damaged(_))));
     fs::write(&identity, text).unwrap();
@@ -73,6 +73,10 @@ fn what_does_not_follow_is_refused_and_forgotten() {
     assert!(matches!(push(altered), Fault::Misfit { height: 0, .. }));
     let mut altered = genesis.clone();
     altered.events[0].index = 1;
+    assert!(matches!(push(altered), Fault::Misfit { height: 0, .. }));
+
+    let mut altered = genesis.clone();
+    altered.writes.insert(primitives::FLAT_KEY.to_vec(), Some(vec![1]));
     assert!(matches!(push(altered), Fault::Misfit { height: 0, .. }));
 
     let mut batch = store.batch().unwrap();
