@@ -53,6 +53,8 @@ pub struct Link {
 pub struct Plan {
     /// Decides every order, delay and loss.
     pub seed: u64,
+    /// The network's id, to which every certificate is bound.
+    pub network: NetworkId,
     /// How many validators there are.
     pub validators: usize,
     /// One that lies: it runs twice with one key, so that it proposes and votes for two blocks at once. Its double is the
@@ -74,7 +76,8 @@ impl Plan {
     pub fn new(seed: u64, validators: usize) -> Self {
         let link = Link { latency: Span(20), jitter: Span(5), lost_permille: 0 };
         let (limits, timeouts) = (Limits::default(), Timeouts::default());
-        Self { seed, validators, liar: None, link, limits, timeouts, patience: Span::secs(600) }
+        let patience = Span::secs(600);
+        Self { seed, network: network(), validators, liar: None, link, limits, timeouts, patience }
     }
 }
 
@@ -133,7 +136,7 @@ pub fn committee(validators: usize) -> Vec<PublicKey> {
     (0..validators).map(|validator| secret(validator).public()).collect()
 }
 
-/// The id of the simulated network.
+/// The id of the simulated network, unless the plan names another.
 #[must_use]
 pub fn network() -> NetworkId {
     NetworkId(hash(domain::GOLDEN, &[b"network"]))
@@ -424,7 +427,7 @@ fn config(plan: &Plan, validator: usize) -> Result<Config, StartError> {
         committee.push(Member { org, key: secret(index).public(), address });
     }
     let secret = secret(validator);
-    let mut config = Config::new(nowhere.clone(), nowhere, network(), START, committee, secret, address);
+    let mut config = Config::new(nowhere.clone(), nowhere, plan.network, START, committee, secret, address);
     (config.limits, config.timeouts, config.threads) = (plan.limits, plan.timeouts, 1);
     config.limits.check()?;
     config.timeouts.check()?;

@@ -1,6 +1,7 @@
-//! The ledger against a naive one; whatever fails names its seed.
+//! The ledger against a naive one, and whole networks under simulation; whatever fails names its seed.
 
 mod auditor;
+mod simulation;
 
 /// So many seeds from 1 on, or the one that `HORKOS_SEED` names.
 fn seeds(usual: u64) -> std::ops::Range<u64> {
