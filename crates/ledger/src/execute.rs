@@ -123,7 +123,7 @@ fn execute_one<T>(
     consumed: &mut Vec<TxId>,
 ) -> (TxId, Outcome) {
     let Ok(signed) = Signed::decode(bytes) else {
-        return (TxId(hash(domain::TX_ID, &[bytes])), Outcome::Rejected(reject::MALFORMED));
+        return (name_of(bytes), Outcome::Rejected(reject::MALFORMED));
     };
     let tx = signed.tx.id();
     if SEEN.has(block_draft, &tx) {
@@ -135,6 +135,10 @@ fn execute_one<T>(
     });
     let signer = match admitted {
         Ok(signer) => signer,
+        // A forgery isn't the transaction that it copies, and its receipt must not pass for that one's.
+        Err(reject) if reject == reject::BAD_SIGNATURE => {
+            return (name_of(bytes), Outcome::Rejected(reject));
+        }
         Err(reject) => return (tx, Outcome::Rejected(reject)),
     };
     SEEN.put(block_draft, &tx, &block.height);
@@ -155,6 +159,11 @@ fn execute_one<T>(
         }
         Err(reject) => (tx, Outcome::Rejected(reject)),
     }
+}
+
+/// What the receipt of bytes is for that nobody signed.
+fn name_of(bytes: &[u8]) -> TxId {
+    TxId(hash(domain::TX_ID, &[bytes]))
 }
 
 fn admit<T>(state: &Draft<'_>, block: &BlockInput<'_, T>, signed: &Signed) -> Result<crate::Signer, Reject> {
@@ -292,6 +301,7 @@ mod tests {
             assert_eq!(outcome(&mut world, forged), Outcome::Rejected(reject::BAD_SIGNATURE));
             let output = world.block_of(&[encode(forged)], &|signed| *signed == good);
             assert_eq!(output.receipts[0].outcome, Outcome::Rejected(reject::BAD_SIGNATURE));
+            assert_ne!(output.receipts[0].tx, forged.tx.id(), "its receipt is not the copied transaction's");
         }
         assert_eq!(outcome(&mut world, &good), Outcome::Applied, "a forgery consumes nothing");
     }

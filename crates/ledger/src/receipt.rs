@@ -19,7 +19,7 @@ pub enum Outcome {
 /// The answer to one transaction of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Arbitrary)]
 pub struct Receipt {
-    /// The transaction.
+    /// The transaction; of bytes that are none, or that their signer didn't sign, a name of their own.
     pub tx: TxId,
     /// What became of it.
     pub outcome: Outcome,

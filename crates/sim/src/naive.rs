@@ -13,9 +13,12 @@ use ledger::{
     consent::{self, Directive, Purpose, Revocable},
     governance::{Genesis, MemberKind},
     identity,
-    reject::{EXPIRED, MALFORMED, NOT_FOR_SIGNER, QUOTA, SIGNER_UNKNOWN, TOO_FAR_AHEAD, WRONG_NETWORK},
+    reject::{
+        BAD_SIGNATURE, EXPIRED, MALFORMED, NOT_FOR_SIGNER, QUOTA, SIGNER_UNKNOWN, TOO_FAR_AHEAD,
+        WRONG_NETWORK,
+    },
 };
-use primitives::{ChartId, CompartmentId, Hash, Millis, NetworkId, OrgId, Tag, TxId};
+use primitives::{ChartId, CompartmentId, Hash, Millis, NetworkId, OrgId, Tag, TxId, domain, hash};
 use std::collections::BTreeSet;
 
 /// The naive ledger.
@@ -101,6 +104,11 @@ impl Naive {
         }
         let signer = match self.admit(&signed, time, bytes.len()) {
             Ok(signer) => signer,
+            // A forgery answers for its own bytes, not for the transaction that it copies.
+            Err(BAD_SIGNATURE) => {
+                let tx = TxId(hash(domain::TX_ID, &[bytes]));
+                return Some(Answer { tx, outcome: Outcome::Rejected(BAD_SIGNATURE), classes: Vec::new() });
+            }
             Err(reject) => return answer(Outcome::Rejected(reject), Vec::new()),
         };
         self.state.consumed.insert(tx);
