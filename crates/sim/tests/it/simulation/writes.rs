@@ -44,6 +44,8 @@ struct Write {
     plain: Vec<Vec<u8>>,
     dealt: Option<Dealt>,
     acknowledged: BTreeMap<usize, Signature>,
+    /// A trustee that is hard to reach.
+    slow: usize,
     phase: Phase,
 }
 
@@ -146,8 +148,8 @@ impl Writes {
             let known = Known { compartment, chart, writer, dealing, write };
             self.known.insert(one.compartment.id(), known);
         }
-        let (acknowledged, phase) = (BTreeMap::new(), Phase::Gathering);
-        self.all.push(Write { writer, commit, sealed, plain, dealt, acknowledged, phase });
+        let (acknowledged, slow, phase) = (BTreeMap::new(), rng.random_range(0..MEMBERS), Phase::Gathering);
+        self.all.push(Write { writer, commit, sealed, plain, dealt, acknowledged, slow, phase });
     }
 
     /// A compartment of any write, final or not.
@@ -239,7 +241,8 @@ impl Write {
         let Some(dealt) = &self.dealt else { return };
         let (dealing, keep_until) = (&dealt.dealing, self.commit.keep_until);
         for place in 0..MEMBERS {
-            if self.acknowledged.contains_key(&place) || rng.random_range(0..6) != 0 {
+            let seldom = if place == self.slow { 150 } else { 6 };
+            if self.acknowledged.contains_key(&place) || rng.random_range(0..seldom) != 0 {
                 continue;
             }
             if liar == Some(place) {
