@@ -102,7 +102,8 @@ impl Trustee {
         u16::try_from(self.me.place.saturating_add(1)).unwrap_or(u16::MAX)
     }
 
-    /// Opens and checks the box, keeps the shares durably, and signs for them.
+    /// Opens and checks the box, keeps the shares durably, and signs for them. Shares of what was erased meanwhile aren't
+    /// kept: a late dealing must not bring them back.
     ///
     /// # Errors
     /// [`AcceptError`].
@@ -122,13 +123,16 @@ impl Trustee {
             Threshold::new(number(quorum.t)?, number(quorum.n)?).map_err(|_| AcceptError::Committee)?;
         let shares = self.open(state, dealing, threshold, sealed)?;
         let ids = dealing.compartments.iter().map(primitives::CompartmentBody::id);
+        let wanted = ids.zip(&shares).filter(|(id, _)| !is_erased(state, id));
         let kept = Kept {
             pack: dealing.terms.pack,
             keep_until,
-            shares: ids.zip(shares.iter().map(|share| *share.to_bytes())).collect(),
+            shares: wanted.map(|(id, share)| (id, *share.to_bytes())).collect(),
         };
         let _guard = self.files.lock().await;
-        self.put(&dealing.hash(), &kept)?;
+        if !kept.shares.is_empty() {
+            self.put(&dealing.hash(), &kept)?;
+        }
         Ok(dealing.acknowledgement(keep_until).sign(&self.me.key))
     }
 
@@ -230,21 +234,17 @@ impl Trustee {
     /// # Errors
     /// [`VaultError`].
     pub async fn erase(&self, state: &(dyn State + Sync)) -> Result<usize, VaultError> {
-        self.retain(|_, id| !charts::compartment(state, id).is_some_and(|row| charts::is_erased(state, &row)))
-            .await
+        self.retain(|_, id| !is_erased(state, id)).await
     }
 
-    /// Drops the shares of writes that never became final and whose time has passed in the final state.
+    /// Drops the shares of writes that never became final and whose time has passed in the final state, and those of what
+    /// was erased while they came in.
     ///
     /// # Errors
     /// [`VaultError`].
-    pub async fn drop_uncommitted(
-        &self,
-        state: &(dyn State + Sync),
-        final_time: Millis,
-    ) -> Result<usize, VaultError> {
-        self.retain(|kept, _| kept.keep_until >= final_time || charts::pack(state, &kept.pack).is_some())
-            .await
+    pub async fn sweep(&self, state: &(dyn State + Sync), final_time: Millis) -> Result<usize, VaultError> {
+        let is_due = |kept: &Kept| kept.keep_until >= final_time || charts::pack(state, &kept.pack).is_some();
+        self.retain(|kept, id| is_due(kept) && !is_erased(state, id)).await
     }
 
     async fn retain(&self, keep: impl Fn(&Kept, &CompartmentId) -> bool) -> Result<usize, VaultError> {
@@ -270,4 +270,8 @@ impl Trustee {
         }
         Ok(gone)
     }
+}
+
+fn is_erased(state: &dyn State, id: &CompartmentId) -> bool {
+    charts::compartment(state, id).is_some_and(|row| charts::is_erased(state, &row))
 }

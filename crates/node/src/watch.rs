@@ -169,7 +169,7 @@ async fn look_after(desk: &Arc<Desk>) -> Result<(), WatchError> {
     let view = desk.executor.view();
     let final_time = desk.executor.tip().borrow().time;
     desk.holder.drop_expired(final_time).await?;
-    desk.trustee.drop_uncommitted(&*view, final_time).await?;
+    desk.trustee.sweep(&*view, final_time).await?;
     desk.holder.repair(&*view, REPAIRS_PER_ROUND).await;
     for act in desk.writes.advance().await? {
         if let Err(refusal) = desk.order_own(act.into()).await {

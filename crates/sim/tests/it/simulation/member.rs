@@ -205,7 +205,7 @@ impl Member {
     pub(super) fn look_after(&self) {
         let Some((executor, trustee)) = self.up() else { return };
         let final_time = executor.tip().borrow().time;
-        ready(trustee.drop_uncommitted(&*executor.view(), final_time)).unwrap();
+        ready(trustee.sweep(&*executor.view(), final_time)).unwrap();
     }
 }
 
