@@ -2,7 +2,7 @@
 //! transaction.
 
 use bytes::Bytes;
-use ledger::Receipt;
+use ledger::{Outcome, Receipt};
 use primitives::{Hash, Header, StateRoot, decode, domain, encode, hash};
 use store::View;
 
@@ -74,6 +74,12 @@ impl Chain {
     /// All blocks, in order.
     pub(super) fn blocks(&self) -> &[Block] {
         &self.blocks
+    }
+
+    /// How many receipts say this.
+    pub(super) fn count(&self, outcome: Outcome) -> usize {
+        let receipts = self.blocks.iter().flat_map(|block| &block.receipts);
+        receipts.filter(|receipt| receipt.outcome == outcome).count()
     }
 
     /// Makes something part of what a replay must repeat.

@@ -178,7 +178,7 @@ impl Run {
             2 if self.rng.random_range(0..4) == 0 => {
                 actions.extend(up.into_iter().map(|at| self.power_off(now, at)).collect::<Vec<_>>());
             }
-            3..5 if !up.is_empty() => {
+            3 | 4 if !up.is_empty() => {
                 let slip = [Slip::Before, Slip::Amid, Slip::After][self.rng.random_range(0..3)];
                 self.members[up[self.rng.random_range(0..up.len())]].slip(slip);
             }

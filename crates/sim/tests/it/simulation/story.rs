@@ -27,10 +27,10 @@ const CHARTS: [&str; 2] = ["one", "two"];
 /// What waits for its receipt.
 enum Pending {
     /// Has to succeed before the story goes on; signed by this key.
-    Beginning(SecretKey, Act),
+    Beginning(Box<(SecretKey, Act)>),
     /// A grant or a denial.
     Directive,
-    Access(SessionKey),
+    Access(Box<SessionKey>),
     Other,
 }
 
@@ -108,9 +108,9 @@ impl Story {
         if self.begun < 3 {
             let waits = self.pending.values().any(|pending| matches!(pending, Pending::Beginning(..)));
             if !waits {
-                for (key, act) in self.beginning(now) {
-                    let tx = clients.send(now, &key, &act);
-                    self.pending.insert(tx, Pending::Beginning(key, act));
+                for both in self.beginning(now).into_iter().map(Box::new) {
+                    let tx = clients.send(now, &both.0, &both.1);
+                    self.pending.insert(tx, Pending::Beginning(both));
                 }
                 self.begun += 1;
             }
@@ -137,12 +137,12 @@ impl Story {
             self.rejected += 1;
         }
         match pending {
-            Pending::Beginning(key, act) if !applied => {
-                let tx = clients.send(now, &key, &act);
-                self.pending.insert(tx, Pending::Beginning(key, act));
+            Pending::Beginning(both) if !applied => {
+                let tx = clients.send(now, &both.0, &both.1);
+                self.pending.insert(tx, Pending::Beginning(both));
             }
             Pending::Directive if applied => self.directives.push(tx),
-            Pending::Access(session) if applied => readers.all.push(Reader { access: tx, session }),
+            Pending::Access(session) if applied => readers.all.push(Reader { access: tx, session: *session }),
             Pending::Beginning(..) | Pending::Directive | Pending::Access(_) | Pending::Other => {}
         }
     }
@@ -211,7 +211,7 @@ impl Story {
                     _ => Purpose::Treatment,
                 };
                 let (extent, session_key, record) = (Self::extent(rng), session.hash(), Hash([2; 32]));
-                pending = Pending::Access(session);
+                pending = Pending::Access(Box::new(session));
                 (key, Request { chart, purpose, extent, session_key, record }.into())
             }
             80..84 => {
@@ -219,7 +219,7 @@ impl Story {
                 let key = self.sessions[rng.random_range(0..self.sessions.len())].clone();
                 let (session_key, record, extent) = (session.hash(), Hash([2; 32]), Self::extent(rng));
                 let (reason, step_up) = (Reason::Life, rng.random_range(0..4) != 0);
-                pending = Pending::Access(session);
+                pending = Pending::Access(Box::new(session));
                 (key, BreakGlass { chart, extent, reason, step_up, session_key, record }.into())
             }
             84..91 => {

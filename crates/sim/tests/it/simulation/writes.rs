@@ -240,14 +240,14 @@ impl Write {
     fn offer(&mut self, rng: &mut StdRng, members: &mut [Member], liar: Option<usize>) {
         let Some(dealt) = &self.dealt else { return };
         let (dealing, keep_until) = (&dealt.dealing, self.commit.keep_until);
-        for place in 0..MEMBERS {
+        for (place, (name, _)) in ORGS.iter().enumerate() {
             let seldom = if place == self.slow { 150 } else { 6 };
             if self.acknowledged.contains_key(&place) || rng.random_range(0..seldom) != 0 {
                 continue;
             }
             if liar == Some(place) {
                 // Signs for shares that it doesn't keep.
-                let signature = dealing.acknowledgement(keep_until).sign(&key(ORGS[place].0));
+                let signature = dealing.acknowledgement(keep_until).sign(&key(name));
                 self.acknowledged.insert(place, signature);
                 continue;
             }
