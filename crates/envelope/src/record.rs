@@ -26,7 +26,8 @@ const ZSTD_LEVEL: i32 = 3;
 /// Largest window that a decoder accepts, as a power of two: no ciphertext may make it allocate more.
 const ZSTD_WINDOW_LOG_MAX: u32 = 24;
 
-/// A record within its chart, across its versions: 16 random bytes, which say nothing about it.
+/// A record within its chart, across its versions: 16 bytes, random or keyed, which say nothing about it; see
+/// [`crate::TagKey::record_id`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, BorshSerialize, BorshDeserialize)]
 pub struct RecordId(pub [u8; 16]);
 

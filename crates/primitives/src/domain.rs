@@ -115,6 +115,8 @@ domains! {
     SESSION_KEY = "horkos session key v1";
     /// Opaque tag of a category.
     CATEGORY_TAG = "horkos category tag v1";
+    /// Id of a record within its chart, across its versions.
+    RECORD_ID = "horkos record id v1";
     /// Hash of an audit record, which lies off the ledger.
     AUDIT_RECORD = "horkos audit record v1";
     /// Hash of a policy set's text.
