@@ -2,7 +2,7 @@
 
 use crate::exit::{Exit, Failure, chain};
 use client::{
-    ClaimError, EraseError,
+    ClaimError, EraseError, WriteError,
     audit::{AuditError, ConsentError, ExplainError},
     export::{ExportError, LockError, VerifyError},
     import::ImportError,
@@ -52,8 +52,31 @@ impl From<ImportError> for Failure {
                 let inner = Self::from(*source);
                 inner.at(format_args!("{} of {all} charts were imported and are whole; then", done.len()))
             }
-            ImportError::Seal(_) | ImportError::Deal(_) => with(Exit::Fault, &error),
+            ImportError::Write(error) => error.into(),
+            ImportError::Claim(error) => Self::from(*error),
             other => with(Exit::Input, &other),
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Call(error) => error.into(),
+            WriteError::Submit(error) => error.into(),
+            WriteError::Index(_) => with(Exit::Denied, &error),
+            WriteError::Seal(_) | WriteError::Deal(_) => with(Exit::Fault, &error),
+            WriteError::Stopped => with(Exit::Open, &error),
+            WriteError::Partly { done, source } => {
+                let records = done.len();
+                Self::from(*source).at(format_args!("{records} records were written and are final; then"))
+            }
+            WriteError::Unknown(_)
+            | WriteError::NotAWriter
+            | WriteError::Malformed { .. }
+            | WriteError::Conflict { .. }
+            | WriteError::TooLarge(_)
+            | WriteError::TwoCharts { .. } => with(Exit::Input, &error),
         }
     }
 }
@@ -141,6 +164,8 @@ impl From<ClaimError> for Failure {
             ClaimError::Plain => with(Exit::Keys, &error),
             ClaimError::Call(error) => error.into(),
             ClaimError::Submit(error) => error.into(),
+            ClaimError::Audit(source) => Self::from(source)
+                .at("the chart is claimed, but its audit compartment is still the custodian's; `audit` tries again"),
         }
     }
 }

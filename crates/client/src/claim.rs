@@ -9,6 +9,7 @@ use crate::{
     rpc::{CallError, Http, Node},
     submit::SubmitError,
     wire::{ClaimCode, Final, MakeClaimCode, Offered, UseClaimCode},
+    write::WriteError,
 };
 use ledger::charts::{Claim, OfferClaim};
 use primitives::{ChartId, Millis, OrgId, PrincipalId, SecretKey};
@@ -69,6 +70,11 @@ pub enum ClaimError {
     /// The ledger.
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    /// The chart is claimed, but the audit compartment is still the custodian's.
+    #[error(
+        "the chart is claimed, but its audit compartment is still the custodian's ({0}); `audit` tries again"
+    )]
+    Audit(#[source] WriteError),
 }
 
 impl Client {
@@ -93,12 +99,15 @@ impl Client {
         self.order(OfferClaim { chart, person, until }).await
     }
 
-    /// Takes a chart that was offered to the actor.
+    /// Takes a chart that was offered to the actor, and opens an audit compartment of the new owner's own: what readers
+    /// leave from then on, only she can open.
     ///
     /// # Errors
-    /// [`SubmitError`].
-    pub async fn claim(&self, chart: ChartId) -> Result<Final, SubmitError> {
-        self.act(Claim { chart }).await
+    /// [`ClaimError`]; with [`ClaimError::Audit`] the chart is hers all the same.
+    pub async fn claim(&self, chart: ChartId) -> Result<Final, ClaimError> {
+        let done = self.act(Claim { chart }).await?;
+        self.own_audit(chart).await.map_err(ClaimError::Audit)?;
+        Ok(done)
     }
 
     /// Makes a patient's key, hands in the code, claims the chart and writes the profile.

@@ -10,6 +10,7 @@ use crate::{
     known::Known,
     rpc::{CallError, Http, Node, Transport},
     wire::{Code, Read, ReadRows},
+    write::Lanes,
 };
 use ledger::governance::{Genesis, GenesisError};
 use primitives::{List, Millis, NetworkId, OrgId};
@@ -35,6 +36,7 @@ pub struct Client {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) seat: Option<Arc<Seat>>,
     pub(crate) compartments: Known,
+    pub(crate) lanes: Lanes,
 }
 
 /// Where a profile lies: profiles made on its behalf are put beside it.
@@ -140,7 +142,25 @@ impl Client {
         host: Arc<dyn Host>,
     ) -> Self {
         let network = genesis.network();
-        Self { node, actor, org, display, genesis, network, host, seat: None, compartments: Known::default() }
+        Self {
+            node,
+            actor,
+            org,
+            display,
+            genesis,
+            network,
+            host,
+            seat: None,
+            compartments: Known::default(),
+            lanes: Lanes::default(),
+        }
+    }
+
+    /// The same process acting for somebody else of the same organisation, as a gateway does: `display` is who it is in
+    /// plain words. Writes into one chart still follow one another.
+    #[must_use]
+    pub fn acting(&self, actor: Actor, display: String) -> Self {
+        Self { actor, display, seat: None, ..self.clone() }
     }
 
     /// Takes up a profile: reads genesis and key, and for a practitioner takes the kept session or opens another.

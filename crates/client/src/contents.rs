@@ -5,7 +5,7 @@ use ledger::{
     Event,
     charts::{ErasureOrdered, Role, Target},
 };
-use primitives::{CompartmentId, OrgId, PackRoot, Tag, TxId};
+use primitives::{CompartmentId, Millis, OrgId, PackRoot, Tag, TxId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A compartment, as the log tells it.
@@ -42,6 +42,8 @@ pub struct Written {
     pub line: u64,
     /// Height of the block.
     pub height: u64,
+    /// Time of the block.
+    pub time: Millis,
 }
 
 /// What a chart holds.
@@ -84,6 +86,7 @@ impl Contents {
                         erased: BTreeSet::new(),
                         line: logged.index,
                         height: logged.height,
+                        time: logged.time,
                     });
                 }
                 Some(Event::ErasureOrdered(ErasureOrdered { target })) => contents.erase(logged.tx, target),

@@ -77,8 +77,13 @@ impl Client {
             return Err(EraseError::NothingThere);
         }
         let mut done = Vec::new();
+        let whole = targets.contains(&Target::Chart);
         for target in targets {
             done.push(self.act(Erase { chart, target }).await?);
+        }
+        if whole {
+            // The audit compartment is gone, too. If this fails, the owner's next look into the log makes up for it.
+            let _opened = self.own_audit(chart).await;
         }
         Ok(done)
     }

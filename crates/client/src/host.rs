@@ -24,6 +24,8 @@ pub trait Host: Send + Sync + 'static {
     fn sleep(&self, span: Span) -> BoxFuture<'static, ()>;
     /// Does heavy work elsewhere.
     fn run(&self, work: Work);
+    /// Goes on with a task in the background, whether anybody waits for it or not.
+    fn spawn(&self, task: BoxFuture<'static, ()>);
 }
 
 /// The real machine, under a tokio runtime.
@@ -56,6 +58,10 @@ impl Host for SystemHost {
 
     fn run(&self, work: Work) {
         drop(tokio::task::spawn_blocking(work));
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        drop(tokio::spawn(task));
     }
 }
 

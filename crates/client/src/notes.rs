@@ -4,7 +4,7 @@
 use crate::{
     client::Client,
     rpc::CallError,
-    wire::{GetNote, Note, PutNote},
+    wire::{Before, GetNote, Note, PutNote},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use envelope::{Compartment, TagKey};
@@ -13,6 +13,12 @@ use zeroize::{Zeroize as _, Zeroizing};
 
 /// Version of the notes' format.
 const FORMAT: u8 = 1;
+
+/// How often a change is tried again because somebody else made one in between.
+const CHANGES_MAX: u32 = 32;
+
+/// Said when that isn't enough.
+const CONTENDED: &str = "the note changes all the time; try again";
 
 /// What an organisation remembers of a chart.
 #[derive(Clone, Debug)]
@@ -23,6 +29,8 @@ pub struct ChartNote {
     pub name: Option<String>,
     /// Compartments that can be written into, until the ledger says that their class was read.
     pub open: Vec<OpenCompartment>,
+    /// Into how many notes, as a power of two, it is divided what the organisation wrote; see [`About::Versions`].
+    pub depth: u8,
 }
 
 /// A compartment that can be written into.
@@ -39,6 +47,23 @@ struct StoredChart {
     tag_key: [u8; 32],
     name: Option<String>,
     open: Vec<OpenCompartment>,
+    depth: u8,
+}
+
+impl StoredChart {
+    fn of(note: &ChartNote) -> Self {
+        let ChartNote { tag_key, name, open, depth } = note;
+        Self { tag_key: **tag_key.as_bytes(), name: name.clone(), open: open.clone(), depth: *depth }
+    }
+
+    fn into_note(mut self) -> ChartNote {
+        ChartNote {
+            tag_key: TagKey::from_bytes(&self.tag_key),
+            name: self.name.take(),
+            open: std::mem::take(&mut self.open),
+            depth: self.depth,
+        }
+    }
 }
 
 impl Drop for StoredChart {
@@ -56,18 +81,28 @@ pub enum About<'a> {
     Chart(&'a ChartId),
     /// The organisation's directory chart.
     Directory,
+    /// Which versions the organisation wrote into a chart, one part of it.
+    Versions {
+        /// The chart.
+        chart: &'a ChartId,
+        /// Into how many parts it is divided, as a power of two.
+        depth: u8,
+        /// Which of them.
+        part: u8,
+    },
 }
 
 impl About<'_> {
     /// The note's name. The node keys it once more before it is stored, so that it can't be guessed from an identifier.
     #[must_use]
     pub fn name(&self) -> Hash {
-        let (kind, value): (&str, &[u8]) = match self {
-            Self::Patient(identifier) => ("note patient", identifier.as_bytes()),
-            Self::Chart(chart) => ("note chart", chart.as_bytes()),
-            Self::Directory => ("note directory", &[]),
+        let parts: [&[u8]; 3] = match self {
+            Self::Patient(identifier) => [b"note patient", identifier.as_bytes(), &[]],
+            Self::Chart(chart) => [b"note chart", chart.as_bytes(), &[]],
+            Self::Directory => [b"note directory", &[], &[]],
+            Self::Versions { chart, depth, part } => [b"note versions", chart.as_bytes(), &[*depth, *part]],
         };
-        hash(domain::BLOB, &[kind.as_bytes(), value])
+        hash(domain::BLOB, &parts)
     }
 }
 
@@ -77,15 +112,40 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub async fn known_chart(&self, about: About<'_>) -> Result<Option<ChartId>, CallError> {
-        self.note(about).await
+        Ok(self.note(about).await?.map(|(chart, _)| chart))
     }
 
-    /// Remembers a chart under an identifier.
+    /// The chart that the organisation knows under this business identifier (`system|value`) or absolute fullUrl.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn chart_of_token(&self, token: &str) -> Result<Option<ChartId>, CallError> {
+        self.known_chart(About::Patient(token)).await
+    }
+
+    /// Remembers a chart under an identifier, whatever stood there.
     ///
     /// # Errors
     /// [`CallError`].
     pub async fn remember_chart(&self, about: About<'_>, chart: ChartId) -> Result<(), CallError> {
-        self.put_note(about, &chart).await
+        self.put_note(about, &chart, Before::Any).await.map(drop)
+    }
+
+    /// Remembers a chart under an identifier unless another is known under it, and gives the one that is known now: of two
+    /// who do this at once, both get the same.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn bind_chart(&self, about: About<'_>, chart: ChartId) -> Result<ChartId, CallError> {
+        for _ in 0..CHANGES_MAX {
+            if let Some(known) = self.known_chart(about).await? {
+                return Ok(known);
+            }
+            if self.put_note(about, &chart, Before::Nothing).await? {
+                return Ok(chart);
+            }
+        }
+        Err(self.malformed("put-note", CONTENDED))
     }
 
     /// What the organisation remembers of a chart.
@@ -93,39 +153,74 @@ impl Client {
     /// # Errors
     /// [`CallError`].
     pub async fn chart_note(&self, chart: &ChartId) -> Result<Option<ChartNote>, CallError> {
-        let stored: Option<StoredChart> = self.note(About::Chart(chart)).await?;
-        Ok(stored.map(|mut stored| ChartNote {
-            tag_key: TagKey::from_bytes(&stored.tag_key),
-            name: stored.name.take(),
-            open: std::mem::take(&mut stored.open),
-        }))
+        Ok(self.note(About::Chart(chart)).await?.map(|(stored, _): (StoredChart, _)| stored.into_note()))
     }
 
-    /// Remembers something of a chart.
+    /// Remembers a chart of which nothing is remembered yet; false, and nothing changed, if something is.
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn put_chart_note(&self, chart: &ChartId, note: &ChartNote) -> Result<(), CallError> {
-        let ChartNote { tag_key, name, open } = note;
-        let stored = StoredChart { tag_key: **tag_key.as_bytes(), name: name.clone(), open: open.clone() };
-        self.put_note(About::Chart(chart), &stored).await
+    pub(crate) async fn begin_chart_note(
+        &self,
+        chart: &ChartId,
+        note: &ChartNote,
+    ) -> Result<bool, CallError> {
+        self.put_note(About::Chart(chart), &StoredChart::of(note), Before::Nothing).await
     }
 
-    async fn note<T: BorshDeserialize>(&self, about: About<'_>) -> Result<Option<T>, CallError> {
+    /// Changes what is remembered of a chart, as it stands by then: changes made at once don't undo each other. Nothing
+    /// is done if nothing is remembered.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(crate) async fn change_chart_note(
+        &self,
+        chart: &ChartId,
+        mut change: impl FnMut(&mut ChartNote),
+    ) -> Result<(), CallError> {
+        for _ in 0..CHANGES_MAX {
+            let Some((stored, before)) = self.note::<StoredChart>(About::Chart(chart)).await? else {
+                return Ok(());
+            };
+            let mut note = stored.into_note();
+            change(&mut note);
+            if self.put_note(About::Chart(chart), &StoredChart::of(&note), before).await? {
+                return Ok(());
+            }
+        }
+        Err(self.malformed("put-note", CONTENDED))
+    }
+
+    /// A note, and what must stand there for nobody else's change to be undone.
+    pub(crate) async fn note<T: BorshDeserialize>(
+        &self,
+        about: About<'_>,
+    ) -> Result<Option<(T, Before)>, CallError> {
         let Some(content) = self.node.call::<GetNote>(&about.name()).await?.map(Zeroizing::new) else {
             return Ok(None);
         };
         match decode::<(u8, T)>(&content) {
-            Ok((FORMAT, value)) => Ok(Some(value)),
+            Ok((FORMAT, value)) => Ok(Some((value, Before::Content(Note::hash(&content))))),
             Ok(_) | Err(_) => {
                 Err(self.malformed("get-note", "the note is of another format; update this program"))
             }
         }
     }
 
-    async fn put_note<T: BorshSerialize>(&self, about: About<'_>, value: &T) -> Result<(), CallError> {
+    /// Drops a note if `before` holds; false if it doesn't.
+    pub(crate) async fn drop_note(&self, about: About<'_>, before: Before) -> Result<bool, CallError> {
+        self.node.call::<PutNote>(&Note { name: about.name(), content: None, before }).await
+    }
+
+    /// Puts a note if `before` holds; false if it doesn't.
+    pub(crate) async fn put_note<T: BorshSerialize>(
+        &self,
+        about: About<'_>,
+        value: &T,
+        before: Before,
+    ) -> Result<bool, CallError> {
         let content = encode(&(FORMAT, value));
-        let mut note = Note { name: about.name(), content: Some(content) };
+        let mut note = Note { name: about.name(), content: Some(content), before };
         let done = self.node.call::<PutNote>(&note).await;
         note.content.zeroize();
         done

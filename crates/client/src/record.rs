@@ -1,34 +1,48 @@
 //! This file is where a resource becomes the plaintext of a record and comes back: the submitted bytes, and sealed with
 //! them what the bundle said around them.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{Blob, ChartId, List, PrincipalId, Text, decode, encode};
-use zeroize::{Zeroize as _, Zeroizing};
+use borsh::{
+    BorshDeserialize, BorshSerialize,
+    io::{Error, ErrorKind, Read, Result as IoResult, Write},
+};
+use primitives::{ChartId, List, PrincipalId, Text, decode};
+use std::ops::Deref;
+use zeroize::Zeroizing;
 
 /// Most bytes of a resource.
-pub(crate) const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
+pub const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
 
 /// Most other charts whose patients one resource names.
 pub(crate) const ALSO_MAX: usize = 64;
 
-/// A resource as it is sealed. Wiped when dropped.
+/// One version of a resource, as it is sealed.
 #[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Record {
     /// What stands around the resource.
     pub around: Around,
-    /// Exactly the submitted bytes, from `{` to `}`.
-    pub bytes: Blob<RESOURCE_BYTES_MAX>,
+    /// Exactly the submitted bytes, from `{` to `}`; none of a deletion.
+    pub bytes: Plain,
 }
 
-/// What a bundle says around a resource, and who brought it.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+/// Bytes of a resource, at most [`RESOURCE_BYTES_MAX`]. Wiped when dropped, never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Plain(Zeroizing<Vec<u8>>);
+
+/// What is said around a version of a resource: which it is, what its bundle said, and who brought it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Around {
     /// Random; the same for all resources that came in with one bundle.
     pub batch: [u8; 16],
     /// The resource's place in that bundle.
     pub ordinal: u32,
+    /// The resource's type, for example `Observation`.
+    pub kind: Text<64>,
     /// The id under which it is served.
     pub id: Text<64>,
+    /// The version, from 1.
+    pub version: u32,
+    /// Whether this version is a deletion: then there are no bytes.
+    pub deleted: bool,
     /// The entry's fullUrl.
     pub full_url: Option<Text<4096>>,
     /// The entry's request: method and url.
@@ -43,19 +57,6 @@ pub struct Around {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the record is of a format that this version doesn't know; update it")]
 pub struct RecordFormatError;
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        let Self { around, bytes } = self;
-        bytes.zeroize();
-        around.id.zeroize();
-        around.full_url.zeroize();
-        if let Some((method, url)) = &mut around.request {
-            method.zeroize();
-            url.zeroize();
-        }
-    }
-}
 
 /// First byte of a plaintext: a resource.
 const RESOURCE: u8 = 1;
@@ -79,8 +80,62 @@ pub struct Words {
     pub reason: Option<Text<2000>>,
 }
 
+impl Plain {
+    /// The bytes, and nothing left of them elsewhere.
+    ///
+    /// # Errors
+    /// [`TooLarge`].
+    pub fn new(bytes: Vec<u8>) -> Result<Self, TooLarge> {
+        let bytes = Zeroizing::new(bytes);
+        if bytes.len() > RESOURCE_BYTES_MAX { Err(TooLarge(bytes.len())) } else { Ok(Self(bytes)) }
+    }
+}
+
+/// A resource is larger than a record may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the resource has {0} bytes, more than the {RESOURCE_BYTES_MAX} that a record may have")]
+pub struct TooLarge(pub usize);
+
+impl Deref for Plain {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plain({} bytes)", self.0.len())
+    }
+}
+
+impl BorshSerialize for Plain {
+    fn serialize<W: Write>(&self, writer: &mut W) -> IoResult<()> {
+        self.0.as_slice().serialize(writer)
+    }
+}
+
+impl BorshDeserialize for Plain {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> IoResult<Self> {
+        let len = u32::deserialize_reader(reader)? as usize;
+        if len > RESOURCE_BYTES_MAX {
+            return Err(Error::new(ErrorKind::InvalidData, "larger than a record may be"));
+        }
+        // At once in full: growing would leave copies behind.
+        let mut bytes = Zeroizing::new(vec![0; len]);
+        reader.read_exact(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+}
+
 fn tagged<T: BorshSerialize>(tag: u8, value: &T) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(encode(&(tag, value)))
+    // At once in full: growing would leave copies behind.
+    let len = borsh::object_length(&(tag, value)).unwrap_or_default();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(len));
+    let written = (tag, value).serialize(&mut *bytes);
+    // Only a length above 32 bits could fail here, and every field is bounded far below.
+    primitives::invariant!(written.is_ok());
+    bytes
 }
 
 fn untagged<T: BorshDeserialize>(tag: u8, plaintext: &[u8]) -> Result<T, RecordFormatError> {
@@ -145,6 +200,7 @@ pub(crate) fn cut<const MAX: usize>(text: &str) -> Text<MAX> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use primitives::encode;
 
     #[test]
     fn one_kind_of_plaintext_is_not_another() {
@@ -157,6 +213,20 @@ mod tests {
         assert!(Words::of_plaintext(&[]).is_err());
         let key = envelope::TagKey::from_bytes(&[9; 32]);
         assert_eq!(tag_key_of_plaintext(&tag_key_plaintext(&key)).unwrap().tag("PSY"), key.tag("PSY"));
+    }
+
+    #[test]
+    fn a_record_comes_back_and_is_bounded() {
+        let around = Around { kind: cut("Patient"), id: cut("1"), version: 2, ..Around::default() };
+        let record = Record { around, bytes: Plain::new(b"{}".to_vec()).unwrap() };
+        let plaintext = record.to_plaintext();
+        assert!(Record::of_plaintext(&plaintext).is_ok_and(|back| back == record));
+        assert!(Record::of_plaintext(&plaintext[..plaintext.len() - 1]).is_err());
+        assert_eq!(format!("{:?}", record.bytes), "Plain(2 bytes)");
+        assert_eq!(Plain::new(vec![0; RESOURCE_BYTES_MAX + 1]), Err(TooLarge(RESOURCE_BYTES_MAX + 1)));
+        let mut long = encode(&(RESOURCE_BYTES_MAX as u32 + 1));
+        long.extend_from_slice(b"{}");
+        assert!(decode::<Plain>(&long).is_err());
     }
 
     #[test]

@@ -133,7 +133,8 @@ impl Holder {
     }
 
     async fn ask(&self, state: &(dyn State + Sync), peer: &Peer, root: &PackRoot) -> Option<PackParts> {
-        let mut parts = peer.ask::<FetchPack>(&Fetch { pack: *root, local: true }, FETCH_LIMIT).await.ok()?;
+        let fetch = Fetch { pack: *root, local: true, head: false };
+        let mut parts = peer.ask::<FetchPack>(&fetch, FETCH_LIMIT).await.ok()?;
         match conform(state, root, &mut parts) {
             Ok(()) => Some(parts),
             Err(error) => {

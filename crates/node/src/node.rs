@@ -30,11 +30,17 @@ use std::{
     sync::{Arc, Mutex},
 };
 use store::{Identity, OpenError, PackError, Packs, Store};
-use tokio::{sync::watch as channel, task::JoinHandle};
+use tokio::{
+    sync::{Semaphore, watch as channel},
+    task::JoinHandle,
+};
 use zeroize::Zeroizing;
 
 /// Above this age of the newest final block a node releases and serves nothing.
 const STALENESS_MAX: Span = Span::secs(10);
+
+/// Most callers that wait at once for charts to go on. Further ones are answered without waiting.
+const FOLLOWERS_MAX: usize = 512;
 
 /// A node's keys.
 pub struct Keys {
@@ -271,6 +277,7 @@ impl Node {
                 .map_err(|_| consensus::Fault("the engine panicked at start".into()))
                 .map_err(consensus::StartError::Fault)??,
         );
+        let (stop, stopped) = channel::channel(false);
         let desk = Arc::new(Desk {
             door: Door::new(Arc::clone(&me), &config.staff),
             me,
@@ -286,8 +293,10 @@ impl Node {
             metrics: Metrics::default(),
             staleness_max: STALENESS_MAX,
             unconfirmed: Mutex::new(BTreeSet::new()),
+            notes: Mutex::new(()),
+            followers: Semaphore::new(FOLLOWERS_MAX),
+            stopping: stopped.clone(),
         });
-        let (stop, stopped) = channel::channel(false);
         let served = serve(Arc::clone(&desk), config.rpc, stopped.clone()).await?;
         let follower = tokio::spawn(watch::follow(Arc::clone(&desk), stopped));
         Ok(Self { rpc: served.address, desk, stop, served, follower, engine })

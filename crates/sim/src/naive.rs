@@ -189,8 +189,8 @@ impl Naive {
             Act::Create(act) => only(is_staff).and_then(|()| self.create(now, act)),
             Act::OfferClaim(act) => only(is_org).and_then(|()| self.offer(now, act)),
             Act::Claim(act) => only(is_person).and_then(|()| self.claim(now, &act.chart)),
-            Act::Commit(act) => only(is_staff).and_then(|()| self.state.commit(now, act)),
-            Act::CommitTogether(act) => only(is_staff).and_then(|()| {
+            Act::Commit(act) => only(is_staff || is_person).and_then(|()| self.state.commit(now, act)),
+            Act::CommitTogether(act) => only(is_staff || is_person).and_then(|()| {
                 let several = !act.commits.is_empty();
                 let mut commits = act.commits.iter();
                 if several {

@@ -5,7 +5,7 @@ use crate::{
     state::{Compartment, Now, State},
 };
 use ledger::{
-    Reject,
+    Reject, Signer,
     charts::{self, Commit, Role, Target},
 };
 use primitives::Tag;
@@ -16,6 +16,11 @@ impl State {
         let chart = self.charts.get(&act.chart).ok_or(charts::CHART_UNKNOWN)?;
         if act.records == 0 || (act.opens.is_empty() && act.into.is_empty()) {
             return Err(charts::NOTHING_WRITTEN);
+        }
+        let person = matches!(now.signer, Signer::Person { .. });
+        let roles: Vec<Role> = act.opens.iter().map(|new| new.role).collect();
+        if person && (roles != [Role::Audit] || !act.into.is_empty()) {
+            return Err(charts::WRITE_NOT_ALLOWED);
         }
         if self.packs.contains_key(&act.pack) {
             return Err(charts::PACK_EXISTS);
@@ -50,10 +55,14 @@ impl State {
         }
         let mut fresh = Vec::new();
         for new in act.opens.iter() {
-            if new.role != Role::Records && chart.custodian != *writer {
+            let owners = new.role == Role::Audit && (person || chart.owner.is_some());
+            if owners && !self.speaks_for_owner(chart, now.signer, now.time) {
+                return Err(charts::NOT_OWNER);
+            }
+            if !owners && new.role != Role::Records && chart.custodian != *writer {
                 return Err(charts::NOT_CUSTODIAN);
             }
-            if !may_write(new.body.tag, new.special) {
+            if !person && !may_write(new.body.tag, new.special) {
                 return Err(charts::WRITE_NOT_ALLOWED);
             }
             let class = (new.body.tag, writer.clone());

@@ -82,7 +82,7 @@ pub(crate) async fn run(args: &Export, ctx: &Context) -> Result<(), Failure> {
         return ctx.out.json(&json!({
             "out": args.out, "bytes": file.len(), "encrypted": args.encrypt, "chart": chart,
             "height": verified.as_of.height, "time": time::text(verified.as_of.time), "resources": verified.resources,
-            "erased": verified.erased, "withheld": verified.withheld, "accesses": verified.accesses.len(),
+            "deleted": verified.deleted, "erased": verified.erased, "withheld": verified.withheld, "accesses": verified.accesses.len(),
         }));
     }
     ctx.out.line(args.out.display());

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 /// Import FHIR R4 bundles: one chart per patient, sealed before anything leaves this machine
 ///
 /// Everything is read and checked first; one bad file and nothing is imported. What belongs to no patient goes to the
-/// organisation's directory chart. In a demonstration network every new chart gets a patient profile, which owns it.
+/// organisation's directory chart. What the organisation imported before byte for byte isn't written again; what has
+/// changed becomes the resource's next version. In a demonstration network every new chart gets a patient profile, which owns it.
 #[derive(Args, Debug)]
 pub(crate) struct Import {
     /// Bundles, or folders of them
@@ -50,15 +51,16 @@ fn show(imported: &[Imported], ctx: &Context) -> Result<(), Failure> {
     if ctx.out.json {
         return ctx.out.json(&imported);
     }
-    let mut table = Table::new(&["chart", "records", "pack", "height", "patient", "profile"]);
+    let mut table = Table::new(&["chart", "records", "unchanged", "pack", "height", "patient", "profile"]);
     for one in imported {
         let name = if one.directory { "(directory)" } else { one.name.as_deref().unwrap_or("(unnamed)") };
         let profile = one.profile.as_ref().map(ToString::to_string).unwrap_or_default();
         table.row([
             short(one.chart),
             one.records.to_string(),
-            short(one.pack),
-            one.height.to_string(),
+            one.unchanged.to_string(),
+            one.pack.map(short).unwrap_or_default(),
+            one.height.map(|height| height.to_string()).unwrap_or_default(),
             name.to_owned(),
             profile,
         ]);
@@ -66,5 +68,11 @@ fn show(imported: &[Imported], ctx: &Context) -> Result<(), Failure> {
     ctx.out.table(&table);
     let records: usize = imported.iter().map(|one| one.records).sum();
     ctx.out.say(format_args!("{records} records in {} charts are sealed and final.", imported.len()));
+    let unchanged: usize = imported.iter().map(|one| one.unchanged).sum();
+    if unchanged > 0 {
+        ctx.out.say(format_args!(
+            "{unchanged} resources were there already, unchanged, and weren't written again."
+        ));
+    }
     Ok(())
 }

@@ -141,6 +141,7 @@ fn opened_json(opened: &Opened) -> Value {
         "access": opened.access, "chart": opened.chart, "purpose": opened.purpose.code(),
         "height": opened.as_of.height, "time": time::text(opened.as_of.time), "permitted": opened.permitted,
         "repeated": opened.repeated, "records": opened.records.len(), "erased": opened.erased,
+        "older": opened.older, "deleted": opened.deleted,
         "classes": opened.classes.iter().map(class_json).collect::<Vec<_>>(),
         "denied": opened.denied().map(class_json).collect::<Vec<_>>(),
         "not_shown": not_shown.collect::<Vec<_>>(),
@@ -185,6 +186,12 @@ pub(crate) fn tell(opened: &Opened, ctx: &Context) {
     }
     if opened.erased > 0 {
         ctx.out.say(format_args!("{} records were erased.", opened.erased));
+    }
+    if opened.older > 0 {
+        ctx.out.say(format_args!("{} older versions are in an export.", opened.older));
+    }
+    if opened.deleted > 0 {
+        ctx.out.say(format_args!("{} resources were deleted by their writer.", opened.deleted));
     }
     for damaged in &opened.damaged {
         let what = damaged.at.map_or_else(|| "a compartment".to_owned(), |at| format!("record {at}"));

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Verify, ctx: &Context) -> Result<(), Failure> {
         return ctx.out.json(&json!({
             "verified": true, "network": verified.network, "chart": verified.chart, "height": verified.as_of.height,
             "time": time::text(verified.as_of.time), "certified": verified.certified.0, "block": verified.certified.1,
-            "resources": verified.resources, "erased": verified.erased, "withheld": verified.withheld,
+            "resources": verified.resources, "deleted": verified.deleted, "erased": verified.erased, "withheld": verified.withheld,
             "packs": verified.packs, "lines": verified.lines, "checkpoint": verified.checkpoint,
             "accesses": verified.accesses.iter().map(access_json).collect::<Vec<_>>(),
         }));

@@ -57,6 +57,17 @@ pub(super) enum RecordProof {
     Here(Box<Here>),
     /// It isn't: the chart's own, erased, or not permitted to whoever exported.
     Absent(LeafProof),
+    /// It says that a resource was deleted, and so has no bytes that could be an entry.
+    Deleted(Box<Deletion>),
+}
+
+/// A version that is a deletion.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+pub(super) struct Deletion {
+    /// What was sealed.
+    pub(super) around: Around,
+    /// Ties it to the pack.
+    pub(super) opening: Opening,
 }
 
 /// A record that is in the file.

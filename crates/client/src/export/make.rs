@@ -3,7 +3,7 @@
 
 use super::{
     ExportError, VerifyError,
-    format::{Answer, Here, PackProof, Proof, RecordProof, limits, question},
+    format::{Answer, Deletion, Here, PackProof, Proof, RecordProof, limits, question},
     verify::{Verified, verify},
 };
 use crate::{
@@ -99,10 +99,7 @@ impl Client {
             .map(|pack| async move {
                 match visit.fetched.packs.get(&pack.root) {
                     Some((manifest, _)) => Ok((pack.root, Arc::clone(manifest))),
-                    None => {
-                        let (root, (manifest, _)) = self.fetch_pack(pack.root).await?;
-                        Ok((root, manifest))
-                    }
+                    None => Ok((pack.root, self.fetch_head(pack.root).await?)),
                 }
             })
             .buffer_unordered(FETCHES)
@@ -118,8 +115,12 @@ fn packs(
     found: &[Found],
 ) -> Result<Vec<PackProof>, ExportError> {
     let mut entries: BTreeMap<(PackRoot, u32), (u32, &Found)> = BTreeMap::new();
-    for (entry, found) in (0_u32..).zip(found) {
+    for (entry, found) in (0_u32..).zip(found.iter().filter(|found| !found.record.around.deleted)) {
         entries.insert((found.pack, found.at), (entry, found));
+    }
+    let mut deletions: BTreeMap<(PackRoot, u32), &Found> = BTreeMap::new();
+    for found in found.iter().filter(|found| found.record.around.deleted) {
+        deletions.insert((found.pack, found.at), found);
     }
     let mut packs = Vec::new();
     for written in &contents.packs {
@@ -130,9 +131,13 @@ fn packs(
                 let opening = found.opening.clone()?;
                 Some(Here { entry: *entry, around: found.record.around.clone(), opening })
             });
-            records.push(match here {
-                Some(here) => RecordProof::Here(Box::new(here)),
-                None => RecordProof::Absent(
+            let deleted = deletions.get(&(written.root, place)).and_then(|found| {
+                Some(Deletion { around: found.record.around.clone(), opening: found.opening.clone()? })
+            });
+            records.push(match (here, deleted) {
+                (Some(here), _) => RecordProof::Here(Box::new(here)),
+                (None, Some(deleted)) => RecordProof::Deleted(Box::new(deleted)),
+                (None, None) => RecordProof::Absent(
                     manifest.prove(at).ok_or(VerifyError::Malformed("a record has no place in its pack"))?,
                 ),
             });
@@ -146,7 +151,8 @@ fn packs(
 
 /// The file: the records in order, then the proof.
 fn write(found: &[Found], proof: &[u8]) -> Result<Vec<u8>, ExportError> {
-    let records = found.iter().map(|found| collect::Record {
+    let present = found.iter().filter(|found| !found.record.around.deleted);
+    let records = present.map(|found| collect::Record {
         full_url: found.record.around.full_url.as_deref(),
         resource: &found.record.bytes,
     });

@@ -3,7 +3,7 @@
 
 use super::{
     Checkpoint, CheckpointSaid, VerifyError,
-    format::{Answer, CONTENT_TYPE, CONTENT_TYPE_STEM, Here, Proof, RecordProof, limits, question},
+    format::{Answer, CONTENT_TYPE, CONTENT_TYPE_STEM, Deletion, Here, Proof, RecordProof, limits, question},
     lock::is_encrypted,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     names::Names,
     proof::{check_log, check_rows, in_order},
     read::{AsOf, Fetched, Line},
-    record::Record,
+    record::{Plain, Record},
 };
 use envelope::LeafProof;
 use fhir::{
@@ -20,7 +20,7 @@ use fhir::{
     collect::{self, Form},
 };
 use ledger::{charts::Role, governance::Genesis};
-use primitives::{Blob, BlockHash, ChartId, NetworkId, PackRoot};
+use primitives::{BlockHash, ChartId, NetworkId, PackRoot};
 use std::collections::BTreeSet;
 
 /// What a verified export holds.
@@ -36,6 +36,8 @@ pub struct Verified {
     pub certified: (u64, BlockHash),
     /// Resources in the file, each shown to be what was written.
     pub resources: usize,
+    /// Versions that say that a resource was deleted, each shown to be what was written.
+    pub deleted: usize,
     /// Records that aren't in the file because they are erased.
     pub erased: usize,
     /// Records that aren't in the file because whoever exported wasn't permitted to read them, or didn't ask for them.
@@ -55,6 +57,7 @@ pub struct Verified {
 /// How many records are where.
 #[derive(Default)]
 struct Counts {
+    deleted: usize,
     erased: usize,
     withheld: usize,
     own: usize,
@@ -98,6 +101,7 @@ pub fn verify(
         as_of,
         certified,
         resources: resources.len(),
+        deleted: counts.deleted,
         erased: counts.erased,
         withheld: counts.withheld,
         own: counts.own,
@@ -200,6 +204,23 @@ fn check_records(proof: &Proof, contents: &Contents, entries: &[Entry<'_>]) -> R
                         return Err(VerifyError::Stranger { entry: here.entry as usize });
                     }
                 }
+                RecordProof::Deleted(deletion) => {
+                    let Deletion { around, opening } = &**deletion;
+                    check_place(written, at, &opening.leaf)?;
+                    let wrong = |reason: &str| VerifyError::Record {
+                        pack: written.root,
+                        at,
+                        reason: reason.to_owned(),
+                    };
+                    if !around.deleted {
+                        return Err(wrong("it isn't the deletion that it is said to be"));
+                    }
+                    let plaintext = Record { around: around.clone(), bytes: Plain::default() }.to_plaintext();
+                    opening
+                        .verify(written.root, &plaintext)
+                        .map_err(|_| wrong("it isn't the deletion that was written"))?;
+                    counts.deleted += 1;
+                }
                 RecordProof::Absent(leaf) => {
                     check_place(written, at, leaf)?;
                     let kept = contents.compartments.get(&leaf.compartment);
@@ -242,7 +263,7 @@ fn check_entry(pack: PackRoot, here: &Here, entries: &[Entry<'_>]) -> Result<(),
     if entry.full_url.as_deref() != around.full_url.as_deref() {
         return Err(changed());
     }
-    let bytes = Blob::try_from(resource.bytes().to_vec()).map_err(|_| changed())?;
+    let bytes = Plain::new(resource.bytes().to_vec()).map_err(|_| changed())?;
     let plaintext = Record { around: around.clone(), bytes }.to_plaintext();
     opening.verify(pack, &plaintext).map_err(|_| changed())
 }

@@ -2,9 +2,11 @@
 
 use super::Imported;
 use crate::{
+    claim::ClaimError,
     keys::{KeyFileError, ProfileError},
     rpc::CallError,
     submit::SubmitError,
+    write::WriteError,
 };
 use primitives::ChartId;
 use std::{io, path::PathBuf};
@@ -54,9 +56,12 @@ pub enum ImportError {
         /// Another.
         other: ChartId,
     },
-    /// The organisation has no tag key for the chart.
-    #[error("the organisation keeps no notes of chart {0}; ask for its index first")]
+    /// The organisation has lost its notes of the chart.
+    #[error("the organisation's notes of chart {0} are gone; import again")]
     NoNote(ChartId),
+    /// Another import, or the gateway, made the patient's chart at the same time.
+    #[error("the chart of a patient was made by somebody else meanwhile, as {0}; import again")]
+    Raced(ChartId),
     /// The actor can't write.
     #[error("a patient's profile can't import; use a practitioner's or staff's")]
     NotAWriter,
@@ -69,12 +74,12 @@ pub enum ImportError {
     /// The ledger.
     #[error(transparent)]
     Submit(#[from] SubmitError),
-    /// Sealing.
-    #[error("sealing failed: {0}")]
-    Seal(#[from] envelope::SealError),
-    /// Dealing.
-    #[error("dealing failed: {0}")]
-    Deal(#[from] envelope::DealError),
+    /// Writing.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The demonstration patient's claim.
+    #[error(transparent)]
+    Claim(#[from] Box<ClaimError>),
     /// The patient's key file.
     #[error(transparent)]
     Key(#[from] KeyFileError),

@@ -9,12 +9,14 @@ use serde::Serialize;
 pub struct Imported {
     /// The chart.
     pub chart: ChartId,
-    /// Resources written into it.
+    /// Resources written into it, new ones and new versions.
     pub records: usize,
-    /// The last pack written.
-    pub pack: PackRoot,
-    /// Height of the block in which that became final.
-    pub height: u64,
+    /// Resources that the chart had already, byte for byte, and that weren't written again.
+    pub unchanged: usize,
+    /// The last pack written; none if nothing was new.
+    pub pack: Option<PackRoot>,
+    /// Height of the block in which that became final; none if nothing was new.
+    pub height: Option<u64>,
     /// All packs written, in order.
     pub packs: Vec<PackRoot>,
     /// Whether the chart is the organisation's directory.

@@ -1,12 +1,11 @@
 //! Importing: FHIR files in, sealed and final charts out. Everything is read and checked before anything is written.
 
 mod error;
+mod frame;
 mod imported;
 mod patient;
 mod plan;
 mod run;
-mod seal;
-mod write;
 
 pub use error::ImportError;
 pub use imported::Imported;

@@ -3,15 +3,17 @@
 
 use super::ImportError;
 use crate::{
+    actor::Actor,
     client::{Client, Seat},
     host,
     keys::{Lock, Profile, ProfileKind, ProfileName, save_signing},
 };
 use ledger::{
-    charts::{Claim, OfferClaim},
+    charts::OfferClaim,
     identity::{Enrol, PrincipalKind},
 };
 use primitives::{ChartId, SecretKey, Span};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// How long the claim stays on offer.
@@ -62,8 +64,11 @@ impl Client {
         let Patient { key, name, profile } = patient;
         let until = self.now().plus(OFFER_FOR);
         self.order(OfferClaim { chart, person: key.public().principal(), until }).await?;
-        self.act_with(&key, Claim { chart }).await?;
+        // Before the claim: whatever stops then, the owner's key has its profile.
         profile.save(&seat.home, &name)?;
+        let node = self.node.with_key(key.clone());
+        let owner = Self { node, ..self.acting(Actor::Person(Arc::new(key)), profile.display) };
+        owner.claim(chart).await.map_err(Box::new)?;
         Ok(name)
     }
 }

@@ -324,7 +324,11 @@ impl Plan {
         .try_collect()
         .await?;
         for (job, found) in self.jobs.iter_mut().zip(found) {
-            job.exists = found.is_some();
+            // A name may be bound to a chart whose making stopped half-way: it is made now.
+            job.exists = match found {
+                Some(chart) => client.chart_exists(chart).await?,
+                None => false,
+            };
             job.chart = found.unwrap_or_else(|| ChartId::from(host::random(&*client.host)));
         }
         Ok(())

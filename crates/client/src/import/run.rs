@@ -2,24 +2,20 @@
 
 use super::{
     ImportError, Imported,
+    frame::{Naming, frame, loads},
     plan::{Job, Plan},
-    seal::{Batch, Item, batches},
-    write::Target,
 };
 use crate::{
     actor::Actor,
     client::Client,
-    committee::Committee,
     host::{self, heavy},
-    notes::{About, ChartNote},
+    write::{NewChart, NewRecord, Remembered},
 };
-use envelope::TagKey;
 use fhir::Limits;
 use futures::{StreamExt as _, stream};
-use ledger::charts::{self, Create};
-use primitives::{ChartId, PrincipalId, State};
-use rand_core::CryptoRng;
+use primitives::{ChartId, PackRoot};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{
         Arc,
@@ -81,18 +77,17 @@ impl Client {
         let plan = Arc::new(Plan::make(self, paths, &options.limits).await?);
         let jobs: Vec<usize> = (0..plan.jobs.len()).filter(|job| !plan.jobs[*job].parts.is_empty()).collect();
         progress.planned(jobs.len(), plan.resources);
-        let committee = Arc::new(self.committee().await?);
         let all = jobs.len();
         // After a failure the charts in work are finished and no further ones begun.
         let stopped = AtomicBool::new(false);
         let stopped = &stopped;
         let mut results = stream::iter(jobs.into_iter().enumerate().map(|(at, job)| {
-            let (plan, committee) = (Arc::clone(&plan), Arc::clone(&committee));
+            let plan = Arc::clone(&plan);
             async move {
                 if stopped.load(Ordering::Relaxed) {
                     return (at, None);
                 }
-                (at, Some(self.import_job(&plan, job, committee, &options.limits, progress).await))
+                (at, Some(self.import_job(&plan, job, &options.limits, progress).await))
             }
         }))
         .buffer_unordered(options.charts_at_once.max(1));
@@ -123,41 +118,37 @@ impl Client {
         &self,
         plan: &Arc<Plan>,
         job: usize,
-        committee: Arc<Committee>,
         limits: &Limits,
         progress: &dyn Progress,
     ) -> Result<Imported, ImportError> {
         let author = self.actor.principal();
-        let framed = {
-            let (plan, limits) = (Arc::clone(plan), limits.clone());
-            let mut rng = host::rng(&*self.host);
-            heavy(&*self.host, move || frame(&mut rng, &plan, &plan.jobs[job], &limits, author))
-        };
         let work = &plan.jobs[job];
         let chart = work.chart;
         let seat = self.seat.as_deref().filter(|_| work.patient && !work.exists && !work.directory);
-        let (framed, target, patient) = futures::join!(
-            framed,
-            self.target(work, committee),
-            self.make_patient(seat, chart, work.name.as_deref())
-        );
-        let (framed, mut target, patient) = (framed?, target?, patient?);
-        let mut packs = Vec::new();
+        let (target, patient) =
+            futures::join!(self.target(work), self.make_patient(seat, chart, work.name.as_deref()));
+        let (naming, patient) = (target?, patient?);
+        let framed = {
+            let (plan, limits) = (Arc::clone(plan), limits.clone());
+            let mut rng = host::rng(&*self.host);
+            heavy(&*self.host, move || frame(&mut rng, &plan, &plan.jobs[job], &limits, &naming, author))
+                .await?
+        };
+        let (framed, unchanged) = self.only_new(chart, framed).await?;
+        progress.written(unchanged);
+        let mut packs: Vec<PackRoot> = Vec::new();
         let mut records = 0;
-        let mut height = 0;
-        for batch in framed {
-            let batch = Arc::new(batch);
-            let (pack, done) = self.write_batch(&mut target, &batch).await?;
-            packs.push(pack);
-            height = done.height;
-            records += batch.len();
-            progress.written(batch.len());
-        }
-        for token in &work.tokens {
-            self.remember_chart(About::Patient(token), chart).await?;
-        }
-        if work.directory && !work.exists {
-            self.remember_chart(About::Directory, chart).await?;
+        let mut height = None;
+        for load in loads(framed) {
+            let placed = self.write(chart, load).await?;
+            for one in &placed {
+                if packs.last() != Some(&one.pack) {
+                    packs.push(one.pack);
+                }
+                height = Some(one.height);
+            }
+            records += placed.len();
+            progress.written(placed.len());
         }
         let profile = match (seat, patient) {
             (Some(seat), Some(patient)) => Some(self.claim_for(seat, patient, chart).await?),
@@ -166,7 +157,8 @@ impl Client {
         Ok(Imported {
             chart,
             records,
-            pack: packs.last().copied().unwrap_or_default(),
+            unchanged,
+            pack: packs.last().copied(),
             height,
             packs,
             directory: work.directory,
@@ -176,46 +168,51 @@ impl Client {
         })
     }
 
-    /// The chart to be written into: made, or found in the notes.
-    async fn target(&self, work: &Job, committee: Arc<Committee>) -> Result<Target, ImportError> {
-        let chart = work.chart;
-        if work.exists {
-            let note = self.chart_note(&chart).await?.ok_or(ImportError::NoNote(chart))?;
-            // An import that stopped before its first commit leaves a chart without compartments, an erasure an erased one.
-            let index = |state: &dyn State| {
-                let id = charts::chart(state, &chart).and_then(|row| row.index)?;
-                charts::compartment(state, &id).filter(|row| !charts::is_erased(state, row))
-            };
-            let fresh = self.view(index).await?.0.is_none();
-            return Ok(Target { chart, note, fresh, committee });
+    /// Gives each record its version: the one after that which the organisation wrote last. What it wrote last byte for
+    /// byte is left out, and counted.
+    async fn only_new(
+        &self,
+        chart: ChartId,
+        framed: Vec<NewRecord>,
+    ) -> Result<(Vec<NewRecord>, usize), ImportError> {
+        let name = |new: &NewRecord| (new.record.around.kind.clone(), new.record.around.id.clone());
+        let names: BTreeSet<_> = framed.iter().map(name).collect();
+        let asked: Vec<(&str, &str)> = names.iter().map(|(kind, id)| (&**kind, &**id)).collect();
+        let known = self.remembered(chart, &asked).await?;
+        let mut newest: BTreeMap<_, Remembered> =
+            names.iter().zip(known).filter_map(|(name, known)| Some((name.clone(), known?))).collect();
+        let all = framed.len();
+        let mut fresh = Vec::new();
+        for mut new in framed {
+            let content = Remembered::digest(false, &new.record.bytes);
+            let name = name(&new);
+            let before = newest.get(&name);
+            if before.is_some_and(|before| before.content == content) {
+                continue;
+            }
+            let version = before.map_or(0, |before| before.version).saturating_add(1);
+            new.record.around.version = version;
+            newest.insert(name, Remembered { version, content });
+            fresh.push(new);
         }
-        let tag_key = TagKey::generate(&mut host::rng(&*self.host));
-        let note = ChartNote { tag_key, name: work.name.clone(), open: Vec::new() };
-        self.act(Create { chart, directory: work.directory }).await?;
-        Ok(Target { chart, note, fresh: true, committee })
+        let unchanged = all - fresh.len();
+        Ok((fresh, unchanged))
     }
-}
 
-/// All resources of a job, framed and dealt into packs.
-fn frame(
-    rng: &mut impl CryptoRng,
-    plan: &Plan,
-    job: &Job,
-    limits: &Limits,
-    author: Option<PrincipalId>,
-) -> Result<Vec<Batch>, ImportError> {
-    let mut items = Vec::new();
-    for part in &job.parts {
-        let bundle = plan.sources[part.source].bundle(limits)?;
-        let mut batch = [0; 16];
-        rng.fill_bytes(&mut batch);
-        for assigned in &part.entries {
-            let also = assigned.also.iter().filter_map(|group| part.jobs.get(*group));
-            let also: Vec<ChartId> =
-                also.map(|job| plan.jobs[*job].chart).filter(|chart| *chart != job.chart).collect();
-            items.push(Item { bundle: Arc::clone(&bundle), entry: assigned.entry, batch, also });
+    /// Finds or makes the chart to be written into, and gives what its resources are named by.
+    async fn target(&self, work: &Job) -> Result<Naming, ImportError> {
+        let chart = work.chart;
+        let new = NewChart {
+            tokens: work.tokens.iter().cloned().collect(),
+            name: work.name.clone(),
+            directory: work.directory,
+            id: Some(chart),
+        };
+        let made = self.create_chart(&new).await?;
+        if made.chart != chart {
+            return Err(ImportError::Raced(made.chart));
         }
+        let note = self.chart_note(&chart).await?.ok_or(ImportError::NoNote(chart))?;
+        Ok(Naming { tag_key: note.tag_key, writer: self.org.clone() })
     }
-    let first = job.parts.first().map(|part| plan.sources[part.source].path.clone()).unwrap_or_default();
-    batches(&items, author).map_err(|reason| ImportError::Content { path: first, reason })
 }

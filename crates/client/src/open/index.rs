@@ -43,6 +43,19 @@ impl Client {
         Err(OpenError::NoIndex)
     }
 
+    /// The tag key of a chart into which the organisation may write, by an access to nothing but the index.
+    pub(crate) async fn writing_key(&self, chart: ChartId) -> Result<TagKey, OpenError> {
+        let asked = Asked {
+            chart,
+            purpose: Purpose::Treatment,
+            extent: Extent::Index,
+            emergency: None,
+            reason: Some("to write into the chart".to_owned()),
+        };
+        let visit = self.visit(&asked, &[Role::Index]).await?;
+        unseal::unseal(self, &visit, false).await?.tag_key.ok_or(OpenError::NoIndex)
+    }
+
     /// The tag key of the actor's own chart, or of one that the organisation has notes of.
     ///
     /// # Errors

@@ -3,9 +3,13 @@
 mod ask;
 mod error;
 mod fetched;
+mod heads;
 mod index;
+mod look;
 mod opened;
+mod reach;
 mod release;
+mod said;
 mod timings;
 mod unseal;
 mod visit;
@@ -13,9 +17,12 @@ mod words;
 
 pub use ask::{Ask, Emergency};
 pub use error::OpenError;
-pub(crate) use opened::classes;
-pub use opened::{ClassSaid, NotShown, Opened, OpenedRecord, WhyNot};
+pub(crate) use heads::Heads;
+pub use look::{ErasedRecord, Look, Seen};
+pub use opened::{Opened, OpenedRecord};
 pub use release::{Distrust, WhyDistrusted};
+pub(crate) use said::classes;
+pub use said::{ClassSaid, NotShown, WhyNot};
 pub use timings::Timings;
 pub use unseal::Damaged;
 pub(crate) use unseal::{Found, unseal};

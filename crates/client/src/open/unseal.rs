@@ -8,7 +8,7 @@ use crate::{
     record::{Record, tag_key_of_plaintext},
     wire::PackParts,
 };
-use envelope::{Manifest, OpenKey, Opening, TagKey};
+use envelope::{Manifest, OpenKey, Opening, RecordId, TagKey};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use ledger::charts::Role;
 use primitives::{CompartmentId, PackRoot};
@@ -27,6 +27,8 @@ pub(crate) struct Found {
     /// Its place in the pack.
     pub(crate) at: u32,
     pub(crate) compartment: CompartmentId,
+    /// The record's id, the same for all its versions.
+    pub(crate) id: RecordId,
     pub(crate) record: Record,
     /// Proves the plaintext to others, where that was asked for.
     pub(crate) opening: Option<Opening>,
@@ -106,6 +108,7 @@ pub(crate) async fn unseal(client: &Client, visit: &Visit, prove: bool) -> Resul
         unsealed.other.extend(part.other);
         unsealed.tag_key = part.tag_key.or(unsealed.tag_key);
     }
+    unsealed.drop_impostors(visit);
     for (pack, reason) in &visit.fetched.lost {
         unsealed.damaged.push(Damaged { pack: *pack, at: None, reason: reason.clone() });
     }
@@ -124,6 +127,25 @@ pub(crate) async fn unseal(client: &Client, visit: &Visit, prove: bool) -> Resul
         (first.get(&around.batch).copied(), around.ordinal)
     });
     Ok(unsealed)
+}
+
+impl Unsealed {
+    /// Takes out records that lie under another record's id than their own, which only their writer's program can do.
+    fn drop_impostors(&mut self, visit: &Visit) {
+        let Some(key) = &self.tag_key else { return };
+        let is_own = |found: &Found| {
+            let kept = visit.contents.compartments.get(&found.compartment);
+            let around = &found.record.around;
+            kept.is_some_and(|kept| key.record_id(&kept.writer, &around.kind, &around.id) == found.id)
+        };
+        let (own, others): (Vec<Found>, Vec<Found>) =
+            std::mem::take(&mut self.found).into_iter().partition(is_own);
+        self.found = own;
+        let reason = "it lies under another record's id than its own";
+        let damaged =
+            |found: Found| Damaged { pack: found.pack, at: Some(found.at), reason: reason.to_owned() };
+        self.damaged.extend(others.into_iter().map(damaged));
+    }
 }
 
 impl Work {
@@ -159,7 +181,9 @@ impl Work {
                     opener.open(at, ciphertext, random).map(|plain| (plain, None))
                 };
                 match opened {
-                    Ok((plain, opening)) => self.take(&mut unsealed, *id, place, &plain, opening),
+                    Ok((plain, opening)) => {
+                        self.take(&mut unsealed, *id, (place, entry.record, entry.version), &plain, opening);
+                    }
                     Err(envelope::OpenError::Erased(_)) => {
                         unsealed.erased.insert((self.root, place));
                     }
@@ -174,7 +198,7 @@ impl Work {
         &self,
         unsealed: &mut Unsealed,
         id: CompartmentId,
-        at: u32,
+        (at, record_id, version): (u32, RecordId, u32),
         plain: &[u8],
         opening: Option<Opening>,
     ) {
@@ -185,8 +209,13 @@ impl Work {
             },
             Some(Role::Audit) => unsealed.other.push((id, Zeroizing::new(plain.to_vec()))),
             Some(Role::Records) | None => match Record::of_plaintext(plain) {
+                Ok(record) if record.around.version != version => {
+                    let reason = "it is another version than its pack says";
+                    unsealed.damaged.push(self.damaged(at, reason.to_owned()));
+                }
                 Ok(record) => {
-                    let found = Found { pack: self.root, at, compartment: id, record, opening };
+                    let found =
+                        Found { pack: self.root, at, compartment: id, id: record_id, record, opening };
                     unsealed.found.push(found);
                 }
                 Err(error) => unsealed.damaged.push(self.damaged(at, error.to_string())),

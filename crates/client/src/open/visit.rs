@@ -198,7 +198,7 @@ impl Client {
         &self,
         root: PackRoot,
     ) -> Result<(PackRoot, (Arc<Manifest>, Arc<PackParts>)), OpenError> {
-        let parts = self.node.call::<FetchPack>(&Fetch { pack: root, local: false }).await?;
+        let parts = self.node.call::<FetchPack>(&Fetch { pack: root, local: false, head: false }).await?;
         let pack = envelope::Pack::read(root, &parts.ciphertexts, &parts.randoms)
             .map_err(|source| OpenError::Pack { pack: root, source })?;
         let manifest = pack.manifest().clone();

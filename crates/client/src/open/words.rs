@@ -9,12 +9,11 @@ use crate::{
     host::{self, heavy},
     record::{Words, cut},
     rpc::CallError,
-    wire::{AuditRecord, Code, Fetch, FetchPack, PackParts, StoreAudit},
+    wire::{AuditRecord, Code, PackParts, StoreAudit},
 };
-use envelope::{Compartment, Pack, PlainRecord, RecordId, seal_pack};
+use envelope::{Compartment, PlainRecord, RecordId, seal_pack};
 use ledger::charts::Role;
 use primitives::{ChartId, CompartmentId, PackRoot, Span};
-use rand_core::CryptoRng;
 
 /// How often storing is tried: a record that is missing counts as a complaint against the organisation.
 const TRIES: u32 = 4;
@@ -50,7 +49,7 @@ impl Client {
         let Some(compartment) = self.compartment(*id, kept.pack).await? else { return Ok(None) };
         let (mut rng, writer, plaintext) = (host::rng(&*self.host), self.org.clone(), words.to_plaintext());
         let sealed = heavy(&*self.host, move || {
-            let record = RecordId(random_id(&mut rng));
+            let record = RecordId::generate(&mut rng);
             let plain = PlainRecord { compartment: 0, record, version: 1, plaintext: &plaintext };
             seal_pack(&mut rng, &chart, &writer, &[compartment], &[plain])
         })
@@ -81,22 +80,10 @@ impl Client {
         if let Some(known) = self.compartments.get(&id) {
             return Ok(Some(known));
         }
-        let parts = self.node.call::<FetchPack>(&Fetch { pack, local: false }).await?;
-        let read = Pack::read(pack, &parts.ciphertexts, &parts.randoms)
-            .map_err(|source| OpenError::Pack { pack, source })?;
-        let manifest = read.manifest();
+        let manifest = self.fetch_head(pack).await?;
         let at = manifest.compartment_ids().iter().position(|found| *found == id);
         let found =
             at.and_then(|at| manifest.compartments().get(at)).map(|sealed| sealed.compartment.clone());
-        if let Some(found) = &found {
-            self.compartments.put(id, found.clone());
-        }
         Ok(found)
     }
-}
-
-fn random_id(rng: &mut impl CryptoRng) -> [u8; 16] {
-    let mut id = [0; 16];
-    rng.fill_bytes(&mut id);
-    id
 }

@@ -47,6 +47,9 @@ methods! {
     ProveRows "prove" , Read => Proven;
     /// Lines of a chart's log.
     ReadLog "log", LogRange => Vec<Logged>;
+    /// A caller's own node: waits until one of these charts' logs goes on, at most so long, and tells it with where the node
+    /// stands.
+    Follow "follow" max 1 << 20, Following => Followed;
     /// A caller's own node: distributes a sealed write to trustees and stores, and answers when enough have attested. The
     /// node goes on until all have, and brings the late ones to the ledger.
     StageWrite "stage" max PACK_CALL_BYTES_MAX, Write => Attestations;
@@ -72,8 +75,8 @@ methods! {
     RotateBoxKey "rotate-box-key", () => BoxKeyRotated;
     /// The organisation's own sealed notes: which patient number is which chart, tag keys, open compartments.
     GetNote "get-note", Hash => Option<Vec<u8>>;
-    /// Keeps or (with nothing) drops a note.
-    PutNote "put-note" max 2 << 20, Note => ();
+    /// Keeps or (with nothing) drops a note; false if what stands there isn't what the caller thought.
+    PutNote "put-note" max 2 << 20, Note => bool;
     /// Staff asks for a one-time code with which a patient can claim a chart.
     MakeClaimCode "claim-code", ChartId => ClaimCode;
     /// A patient whom nobody knows yet hands in the code; the caller's key becomes the patient's.
@@ -206,6 +209,28 @@ pub struct LogRange {
     pub limit: u32,
 }
 
+/// Charts followed, and from where on.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Following {
+    /// The charts, each with the index of the first line that isn't known yet.
+    pub charts: List<(ChartId, u64), 8192>,
+    /// How long to wait for one; at most 30 seconds.
+    pub wait: Span,
+}
+
+/// What happened in followed charts.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Followed {
+    /// Height of the newest block that the node has executed: no line up to it is missing, unless `more`.
+    pub height: u64,
+    /// Its time.
+    pub time: Millis,
+    /// Lines of the charts' logs, chart by chart, each chart's in order and without gaps.
+    pub lines: Vec<Logged>,
+    /// Whether there is more to be had at once.
+    pub more: bool,
+}
+
 /// A sealed write on its way out.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Write {
@@ -272,6 +297,8 @@ pub struct Fetch {
     pub pack: PackRoot,
     /// Whether to answer only from this node's own store.
     pub local: bool,
+    /// Whether only its table of contents is wanted: the ciphertexts are cut after the manifest, and nothing else comes.
+    pub head: bool,
 }
 
 /// An audit record: who looked, in plain words, sealed to the chart's `audit` compartment.
@@ -376,6 +403,39 @@ pub struct Note {
     pub name: Hash,
     /// Its content; nothing drops it.
     pub content: Option<Vec<u8>>,
+    /// What must stand there now.
+    pub before: Before,
+}
+
+/// What must stand at a note's place for it to be put there: two who change the same note don't undo each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Before {
+    /// Whatever.
+    Any,
+    /// Nothing.
+    Nothing,
+    /// The content with this hash, see [`Note::hash`].
+    Content(Hash),
+}
+
+impl Note {
+    /// The hash by which [`Before`] names a content.
+    #[must_use]
+    pub fn hash(content: &[u8]) -> Hash {
+        primitives::hash(primitives::domain::BLOB, &[content])
+    }
+}
+
+impl Before {
+    /// Whether it is so.
+    #[must_use]
+    pub fn holds(&self, content: Option<&[u8]>) -> bool {
+        match (self, content) {
+            (Self::Any, _) | (Self::Nothing, None) => true,
+            (Self::Content(hash), Some(content)) => Note::hash(content) == *hash,
+            (Self::Nothing, Some(_)) | (Self::Content(_), None) => false,
+        }
+    }
 }
 
 /// A one-time code.

@@ -35,8 +35,9 @@ fn an_export_verifies_offline_and_tells_all() {
     let (genesis, file, chart, patient) = exported();
     let verified = verify(&file, &genesis, None).unwrap();
     assert_eq!((verified.chart, verified.network), (chart, genesis.network()));
-    assert_eq!((verified.resources, verified.erased, verified.withheld, verified.own), (5, 1, 0, 1));
-    assert_eq!(verified.packs, 2);
+    assert_eq!((verified.resources, verified.erased, verified.withheld, verified.own), (5, 1, 0, 2));
+    // Two imports, and the owner's own audit compartment.
+    assert_eq!(verified.packs, 3);
     // The doctor's denied look, the owner's for the tag key, and the one made for the export.
     assert_eq!(verified.accesses.len(), 3);
     assert!(verified.as_of.height > 0 && verified.certified.0 > verified.as_of.height);
@@ -63,7 +64,7 @@ fn what_was_not_permitted_is_still_accounted_for() {
     let patient = network.patient(home.path(), &imported.profile.unwrap());
     let baker = network.staff(home.path(), "lakeside/dr-baker");
     let nothing = block_on(baker.export(&Ask::all(imported.chart, Purpose::Treatment))).unwrap();
-    assert_eq!((nothing.verified.resources, nothing.verified.withheld, nothing.verified.own), (0, 4, 1));
+    assert_eq!((nothing.verified.resources, nothing.verified.withheld, nothing.verified.own), (0, 4, 2));
     let terms = client::audit::GrantTerms {
         chart: imported.chart,
         effect: ledger::consent::Effect::Permit,

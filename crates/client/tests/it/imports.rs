@@ -4,8 +4,10 @@ use crate::network::Network;
 use client::{
     Client,
     import::{ImportError, ImportOptions, Imported, NoProgress},
+    open::Ask,
 };
 use futures::executor::block_on;
+use ledger::consent::Purpose;
 use std::{fs, path::Path, sync::Arc};
 
 /// A bundle with one patient: general content, one psychiatric note, one with two labels, one organisation.
@@ -84,7 +86,9 @@ fn a_bundle_becomes_a_chart_a_directory_and_a_patient() {
     let mut names: Vec<_> = shown.classes.iter().map(|class| class.category.clone().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["HIV+PSY", "PSY", "general"]);
-    assert_eq!((shown.packs.len(), shown.packs[0].records, shown.packs[0].safe), (1, 5, true));
+    // The index record comes with the first pack; the second is the owner's own audit compartment.
+    let packs: Vec<_> = shown.packs.iter().map(|pack| (pack.records, pack.safe)).collect();
+    assert_eq!(packs, [(5, true), (1, true)]);
 }
 
 #[test]
@@ -96,6 +100,63 @@ fn the_same_patient_keeps_her_chart_and_what_is_unread_stays_open() {
     let shown = block_on(adams.chart(first.chart)).unwrap();
     let general = shown.classes.iter().find(|class| class.category.as_deref() == Some("general")).unwrap();
     assert_eq!(general.compartments, 1, "nobody has read it, so it is written into again");
+}
+
+#[test]
+fn what_was_imported_is_not_written_again_and_what_changed_is_its_next_version() {
+    let (_network, home, adams) = setting();
+    let first = import_result(&adams, home.path(), &[("a.json", ITO)]).unwrap();
+    let again = import_result(&adams, home.path(), &[("b.json", ITO)]).unwrap();
+    for (first, again) in first.iter().zip(&again) {
+        assert_eq!((again.chart, again.records, again.unchanged), (first.chart, 0, first.records));
+        assert_eq!((again.pack, again.height, again.packs.len(), again.created), (None, None, 0, false));
+    }
+    let json = serde_json::to_value(&again[0]).unwrap();
+    assert_eq!((&json["unchanged"], &json["pack"]), (&serde_json::json!(4), &serde_json::Value::Null));
+    // One resource changes, one that has no id and no fullUrl of its own stands there twice.
+    let nameless = r#"{"resource":{"resourceType":"Condition","subject":{"reference":"urn:uuid:11111111-1111-4111-8111-111111111111"}}}"#;
+    let bundle = ITO.replace("72.10", "73.20");
+    let changed = format!("{},{nameless},{nameless}]}}", bundle.strip_suffix("]}").unwrap());
+    let third = import(&adams, home.path(), "c.json", &changed);
+    assert_eq!((third.records, third.unchanged), (3, 3));
+    let fourth = import(&adams, home.path(), "d.json", &changed);
+    assert_eq!((fourth.records, fourth.unchanged), (0, 6));
+    let opened = block_on(adams.open(&Ask::all(first[0].chart, Purpose::Treatment))).unwrap();
+    assert_eq!((opened.records.len(), opened.older), (6, 1));
+    let heart = opened.records.iter().find(|one| one.record.bytes.windows(10).any(|at| at == b"heart rate"));
+    let heart = &heart.unwrap().record;
+    assert_eq!(heart.around.version, 2);
+    assert_eq!(heart.around.id.as_str(), "22222222-2222-4222-8222-222222222222");
+    assert!(String::from_utf8(heart.bytes.to_vec()).unwrap().contains("73.20"));
+}
+
+#[test]
+fn what_is_remembered_of_many_resources_is_divided() {
+    let (_network, home, adams) = setting();
+    let bundle = |from: u32, to: u32, status: &str| {
+        let mut entries =
+            vec![r#"{"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient","id":"p"}}"#.to_owned()];
+        for number in from..to {
+            entries.push(format!(
+                r#"{{"resource":{{"resourceType":"Observation","id":"o{number}","status":"{status}","subject":{{"reference":"urn:uuid:p"}}}}}}"#
+            ));
+        }
+        format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(","))
+    };
+    let first = import(&adams, home.path(), "a.json", &bundle(0, 4_500, "final"));
+    assert_eq!((first.records, first.unchanged), (4_501, 0));
+    assert_eq!(block_on(adams.chart_note(&first.chart)).unwrap().unwrap().depth, 1, "divided once");
+    let again = import(&adams, home.path(), "a.json", &bundle(0, 4_500, "final"));
+    assert_eq!((again.records, again.unchanged), (0, 4_501));
+    let more = import(&adams, home.path(), "b.json", &bundle(4_400, 4_600, "amended"));
+    assert_eq!((more.records, more.unchanged), (200, 1));
+    let names: Vec<String> = (0..4_600).map(|number| format!("o{number}")).collect();
+    let asked: Vec<_> = names.iter().map(|name| ("Observation", name.as_str())).collect();
+    let known = block_on(adams.remembered(first.chart, &asked)).unwrap();
+    for (number, known) in known.into_iter().enumerate() {
+        let expected = if (4_400..4_500).contains(&number) { 2 } else { 1 };
+        assert_eq!(known.map(|known| known.version), Some(expected), "o{number}");
+    }
 }
 
 #[test]
@@ -112,8 +173,8 @@ fn many_resources_go_into_several_packs_in_order() {
         format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#, entries.join(","));
     let imported = import(&adams, home.path(), "many.json", &bundle);
     assert_eq!((imported.records, imported.packs.len()), (4_101, 2));
-    assert_eq!(imported.packs.last(), Some(&imported.pack));
-    let ask = client::open::Ask::all(imported.chart, ledger::consent::Purpose::Treatment);
+    assert_eq!(imported.packs.last(), imported.pack.as_ref());
+    let ask = Ask::all(imported.chart, Purpose::Treatment);
     let opened = block_on(adams.open(&ask)).unwrap();
     let ids: Vec<String> = opened.records.iter().map(|record| record.record.around.id.to_string()).collect();
     let expected: Vec<String> =

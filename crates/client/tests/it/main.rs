@@ -9,3 +9,4 @@ mod lost;
 mod network;
 mod opening;
 mod tree;
+mod writing;

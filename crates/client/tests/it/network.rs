@@ -280,13 +280,33 @@ impl Network {
                     log.into_iter().skip(range.from as usize).take(range.limit.min(4) as usize).collect();
                 Ok(encode(&page))
             }
+            wire::Follow::NAME => {
+                let following = wire::request::<wire::Follow>(body)?;
+                // Time passes while one waits.
+                self.block(&mut inner, &[]);
+                let mut lines = Vec::new();
+                for (chart, from) in following.charts.iter() {
+                    let log = inner.logs.get(chart).cloned().unwrap_or_default();
+                    lines.extend(log.into_iter().skip(*from as usize));
+                }
+                // In pages of four.
+                let more = lines.len() > 4;
+                lines.truncate(4);
+                let head = inner.headers.last().unwrap();
+                Ok(encode(&wire::Followed { height: head.height, time: head.time, lines, more }))
+            }
             wire::StageWrite::NAME => {
                 let write = wire::request::<wire::StageWrite>(body)?;
                 self.stage(&mut inner, server, write).map(|attested| encode(&attested))
             }
             wire::FetchPack::NAME => {
                 let fetch = wire::request::<wire::FetchPack>(body)?;
-                let parts = inner.packs.get(&fetch.pack).cloned();
+                let mut parts = inner.packs.get(&fetch.pack).cloned();
+                if let Some(parts) = parts.as_mut().filter(|_| fetch.head) {
+                    let manifest = envelope::Manifest::bytes_needed(&parts.ciphertexts).unwrap();
+                    parts.ciphertexts.truncate(manifest);
+                    parts.randoms.clear();
+                }
                 parts.map(|parts| encode(&parts)).ok_or_else(|| Refusal::new(Code::NotFound, "no such pack"))
             }
             wire::StoreAudit::NAME => {
@@ -341,11 +361,15 @@ impl Network {
             }
             wire::PutNote::NAME => {
                 let note = wire::request::<wire::PutNote>(body)?;
-                match note.content {
-                    Some(content) => inner.notes.insert((server.clone(), note.name), content),
-                    None => inner.notes.remove(&(server.clone(), note.name)),
-                };
-                Ok(encode(&()))
+                let name = (server.clone(), note.name);
+                let holds = note.before.holds(inner.notes.get(&name).map(Vec::as_slice));
+                if holds {
+                    match note.content {
+                        Some(content) => inner.notes.insert(name, content),
+                        None => inner.notes.remove(&name),
+                    };
+                }
+                Ok(encode(&holds))
             }
             other => Err(Refusal::new(Code::NotFound, format!("there is no method `{other}`"))),
         }
@@ -464,6 +488,15 @@ impl Network {
         self.person(home, name, profile, secret)
     }
 
+    /// The client of a person whom a member enrols just now.
+    pub(crate) fn newcomer(self: &Arc<Self>, org_name: &str, label: &str) -> Client {
+        let secret = key(label);
+        self.order(org_name, identity::Enrol { kind: identity::PrincipalKind::Person, key: secret.public() });
+        let node = self.node(org_name, &secret);
+        let actor = Actor::Person(Arc::new(secret));
+        Client::new(node, actor, org(org_name), label.to_owned(), Arc::clone(&self.genesis), self.host())
+    }
+
     fn person(
         self: &Arc<Self>,
         home: &Path,
@@ -566,6 +599,10 @@ impl Host for NetworkHost {
 
     fn run(&self, work: Work) {
         work();
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        drop(std::thread::spawn(move || block_on(task)));
     }
 }
 

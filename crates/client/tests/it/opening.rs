@@ -122,6 +122,12 @@ fn categories_can_be_asked_for_by_name() {
     assert_eq!((opened.records.len(), opened.classes.len()), (1, 1));
 }
 
+/// The later bundle once more, with other resources in it.
+fn later(number: u32) -> String {
+    let renamed = ITO_LATER.replace("66666666-6666", &format!("6666666{number}-6666"));
+    renamed.replace("77777777-7777", &format!("7777777{number}-7777"))
+}
+
 #[test]
 fn what_is_written_after_a_read_lies_under_fresh_keys() {
     let Setting { network, home, adams, baker, patient, chart } = chart();
@@ -145,9 +151,9 @@ fn what_is_written_after_a_read_lies_under_fresh_keys() {
         };
         network.sign(inner.now, baker.actor().key().unwrap(), request, 99)
     };
-    import(&adams, home.path(), "unread.json", ITO_LATER);
+    import(&adams, home.path(), "unread.json", &later(1));
     network.inner().before_commit.push(racing);
-    import(&adams, home.path(), "raced.json", ITO_LATER);
+    import(&adams, home.path(), "raced.json", &later(2));
     let shown = block_on(adams.chart(chart)).unwrap();
     let general = shown.classes.iter().find(|class| class.category.as_deref() == Some("general")).unwrap();
     assert_eq!(general.compartments, 4);

@@ -5,11 +5,11 @@ use super::{
     state::{
         CHART_UNKNOWN, CHARTS, COMPARTMENT_ERASED, COMPARTMENT_EXISTS, COMPARTMENT_FOREIGN,
         COMPARTMENT_MALFORMED, COMPARTMENT_READ, COMPARTMENT_UNKNOWN, COMPARTMENTS, Chart, ClassId,
-        Compartment, KEEP_UNTIL_PASSED, NOT_CUSTODIAN, NOTHING_WRITTEN, PACK_EXISTS, PACKS, Pack, Places,
-        Position, Role, WRITE_NOT_ALLOWED, add_class, class, is_erased,
+        Compartment, KEEP_UNTIL_PASSED, NOT_CUSTODIAN, NOT_OWNER, NOTHING_WRITTEN, PACK_EXISTS, PACKS, Pack,
+        Places, Position, Role, WRITE_NOT_ALLOWED, add_class, class, is_erased,
     },
 };
-use crate::{Ctx, Draft, Kind, Reject, Who, consent, governance};
+use crate::{Ctx, Draft, Kind, Reject, Signer, Who, consent, governance};
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{
@@ -24,7 +24,8 @@ use std::collections::BTreeSet;
 const SUITE: u16 = 1;
 
 /// Makes a write final. The signer's organisation is the writer. Needs acknowledgements of as many trustees as open a
-/// record if it opens compartments, and storage receipts of more other organisations than may fail.
+/// record if it opens compartments, and storage receipts of more other organisations than may fail. A chart's owner writes
+/// nothing but a fresh audit compartment.
 #[derive(
     Clone,
     Debug,
@@ -74,7 +75,8 @@ pub struct Commit {
     JsonSchema,
 )]
 pub struct NewCompartment {
-    /// What it is for. Index and audit compartments are the custodian's to open.
+    /// What it is for. Index compartments are the custodian's to open, and audit compartments until the chart is claimed;
+    /// from then on they are the owner's.
     pub role: Role,
     /// Whether its category is more sensitive than general.
     pub special: bool,
@@ -98,7 +100,7 @@ pub struct NewCompartment {
 pub struct Committed {
     /// The writing organisation.
     pub writer: OrgId,
-    /// The practitioner who wrote, if one did.
+    /// The practitioner who wrote, if one did; the person who opened an audit compartment as owner.
     pub by: Option<PrincipalId>,
     /// The pack.
     pub pack: PackRoot,
@@ -111,7 +113,7 @@ pub struct Committed {
 }
 
 impl Kind for Commit {
-    const WHO: &'static [Who] = &[Who::Organisation, Who::Practitioner];
+    const WHO: &'static [Who] = &[Who::Organisation, Who::Practitioner, Who::Person];
 
     fn apply(&self, ctx: &Ctx, draft: &mut Draft<'_>) -> Result<(), Reject> {
         let Self {
@@ -129,6 +131,11 @@ impl Kind for Commit {
         let mut row = CHARTS.get(draft, chart).ok_or(CHART_UNKNOWN)?;
         if *records == 0 || (opens.is_empty() && into.is_empty()) {
             return Err(NOTHING_WRITTEN);
+        }
+        let only_audit =
+            opens.len() == 1 && into.is_empty() && opens.iter().all(|new| new.role == Role::Audit);
+        if is_person(ctx) && !only_audit {
+            return Err(WRITE_NOT_ALLOWED);
         }
         if PACKS.has(draft, pack) {
             return Err(PACK_EXISTS);
@@ -220,11 +227,15 @@ fn open(
     }
     match role {
         Role::Records => {}
-        Role::Index | Role::Audit if row.custodian != *writer => return Err(NOT_CUSTODIAN),
+        Role::Index if row.custodian != *writer => return Err(NOT_CUSTODIAN),
         Role::Index => row.index = Some(id),
-        Role::Audit => row.audit = Some(id),
+        Role::Audit => {
+            check_audit(ctx, draft, &commit.chart, row)?;
+            row.audit = Some(id);
+        }
     }
-    if !consent::may_write(draft, ctx, &commit.chart, &body.tag, *special) {
+    // A person got this far as the owner, with an audit compartment.
+    if !is_person(ctx) && !consent::may_write(draft, ctx, &commit.chart, &body.tag, *special) {
         return Err(WRITE_NOT_ALLOWED);
     }
     // Index and audit are the chart's own: nothing is decided for them, so they belong to no class.
@@ -248,6 +259,26 @@ fn open(
     };
     COMPARTMENTS.put(draft, &id, &compartment);
     Ok(())
+}
+
+/// Refuses to let anybody but the owner open an audit compartment, once there is one: whoever makes its key could keep it.
+fn check_audit(ctx: &Ctx, draft: &Draft<'_>, chart: &ChartId, row: &Chart) -> Result<(), Reject> {
+    let claimed = consent::parties(draft, chart).is_some_and(|parties| parties.owner.is_some());
+    if claimed || is_person(ctx) {
+        return if consent::acts_for_owner(draft, &ctx.signer, chart, ctx.now) {
+            Ok(())
+        } else {
+            Err(NOT_OWNER)
+        };
+    }
+    if row.custodian == *ctx.signer.org() { Ok(()) } else { Err(NOT_CUSTODIAN) }
+}
+
+fn is_person(ctx: &Ctx) -> bool {
+    match &ctx.signer {
+        Signer::Person { .. } => true,
+        Signer::Organisation(_) | Signer::Practitioner { .. } | Signer::Device { .. } => false,
+    }
 }
 
 #[cfg(test)]
@@ -444,13 +475,9 @@ mod tests {
     }
 
     #[test]
-    fn only_the_custodian_opens_index_and_audit_and_others_need_permission() {
+    fn only_the_custodian_opens_an_index_and_others_need_permission() {
         let mut scene = Scene::new();
-        for (role, expected) in [
-            (Role::Index, "NOT_CUSTODIAN"),
-            (Role::Audit, "NOT_CUSTODIAN"),
-            (Role::Records, "WRITE_NOT_ALLOWED"),
-        ] {
+        for (role, expected) in [(Role::Index, "NOT_CUSTODIAN"), (Role::Records, "WRITE_NOT_ALLOWED")] {
             let opens = [(role, tag("gen"), false)];
             let commit = scene.world.commit(LAKESIDE, scene.chart, &opens, &[]);
             assert_eq!(said(scene.world.act(&key(LAKESIDE), commit)), expected);
@@ -462,6 +489,48 @@ mod tests {
         let other = scene.world.chart(RIVERSIDE, "other");
         let commit = scene.world.commit(RIVERSIDE, other, &[], &[scene.general]);
         assert_eq!(scene.commit(commit), "COMPARTMENT_FOREIGN");
+    }
+
+    #[test]
+    fn an_audit_compartment_is_the_custodians_and_once_claimed_the_owners() {
+        let mut scene = Scene::new();
+        let unclaimed = scene.world.chart(RIVERSIDE, "unclaimed");
+        let stranger = scene.world.person(RIVERSIDE, "stranger");
+        let audit = [(Role::Audit, tag("audit"), false)];
+        let (owner, claimed) = (scene.owner.clone(), scene.chart);
+        let (riverside, lakeside) = (key(RIVERSIDE), key(LAKESIDE));
+        for (chart, org, signer, expected) in [
+            (unclaimed, LAKESIDE, &lakeside, "NOT_CUSTODIAN"),
+            (unclaimed, RIVERSIDE, &stranger, "NOT_OWNER"),
+            (unclaimed, RIVERSIDE, &riverside, "ok"),
+            (claimed, RIVERSIDE, &riverside, "NOT_OWNER"),
+            (claimed, LAKESIDE, &lakeside, "NOT_OWNER"),
+            (claimed, RIVERSIDE, &stranger, "NOT_OWNER"),
+            (claimed, RIVERSIDE, &owner, "ok"),
+        ] {
+            let commit = scene.world.commit(org, chart, &audit, &[]);
+            let opened = commit.opens[0].body.id();
+            let before = crate::charts::chart(&scene.world.state, &chart).unwrap().audit;
+            assert_eq!(said(scene.world.act(signer, commit)), expected);
+            let after = crate::charts::chart(&scene.world.state, &chart).unwrap().audit;
+            assert_eq!(after, if expected == "ok" { Some(opened) } else { before });
+        }
+    }
+
+    #[test]
+    fn an_owner_writes_nothing_but_an_audit_compartment() {
+        let mut scene = Scene::new();
+        let owner = scene.owner.clone();
+        let (gen_tag, audit) = ((Role::Records, tag("gen"), false), (Role::Audit, tag("audit"), false));
+        for opens in [&[gen_tag][..], &[(Role::Index, tag("gen"), false)], &[audit, gen_tag], &[audit, audit]]
+        {
+            let commit = scene.world.commit(RIVERSIDE, scene.chart, opens, &[]);
+            assert_eq!(said(scene.world.act(&owner, commit)), "WRITE_NOT_ALLOWED");
+        }
+        for opens in [&[][..], &[audit]] {
+            let commit = scene.world.commit(RIVERSIDE, scene.chart, opens, &[scene.general]);
+            assert_eq!(said(scene.world.act(&owner, commit)), "WRITE_NOT_ALLOWED");
+        }
     }
 
     #[test]

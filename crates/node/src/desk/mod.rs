@@ -1,6 +1,7 @@
 //! The desk: where calls are received, authenticated and answered, a room for each kind of question.
 
 mod door;
+mod follow;
 mod keys;
 mod ledger_calls;
 mod office;

@@ -7,7 +7,7 @@ use super::{
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use client::wire::{
-    Act, BoxKeyRotated, ClaimCode, Code, Final, NewSession, Note, Offered, Refusal, Session, Submit,
+    Act, Before, BoxKeyRotated, ClaimCode, Code, Final, NewSession, Note, Offered, Refusal, Session, Submit,
 };
 use envelope::SealKey;
 use ledger::{
@@ -16,6 +16,7 @@ use ledger::{
     identity::{Certify, Enrol, PrincipalKind},
 };
 use primitives::{Blob, ChartId, Hash, Millis, PublicKey, Span, decode, domain, encode};
+use std::sync::PoisonError;
 
 const NOTES: &str = "notes";
 const CODES: &str = "codes";
@@ -123,13 +124,22 @@ impl Desk {
         Ok(self.vault.get(NOTES, &file).map_err(fault)?.map(|content| content.to_vec()))
     }
 
-    pub(super) fn put_note(&self, caller: &Caller, note: &Note) -> Result<(), Refusal> {
+    pub(super) fn put_note(&self, caller: &Caller, note: &Note) -> Result<bool, Refusal> {
         caller.ours(&self.me)?;
         let file = self.vault.file_name(NOTES, note.name.as_bytes());
-        match &note.content {
-            Some(content) => self.vault.put(NOTES, &file, content).map_err(fault),
-            None => self.vault.remove(NOTES, &file).map_err(fault),
+        // One at a time, or what is found here could be overtaken before it is replaced.
+        let _turn = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if note.before != Before::Any {
+            let content = self.vault.get(NOTES, &file).map_err(fault)?;
+            if !note.before.holds(content.as_ref().map(|content| content.as_slice())) {
+                return Ok(false);
+            }
         }
+        match &note.content {
+            Some(content) => self.vault.put(NOTES, &file, content).map_err(fault)?,
+            None => self.vault.remove(NOTES, &file).map_err(fault)?,
+        }
+        Ok(true)
     }
 
     /// Makes a code with which a patient can claim a chart of this custodian.

@@ -21,7 +21,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use store::Packs;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
 
 /// All that answering calls takes.
 pub struct Desk {
@@ -40,6 +44,12 @@ pub struct Desk {
     /// Above this age of the newest final block nothing is released.
     pub(crate) staleness_max: Span,
     pub(crate) unconfirmed: Mutex<BTreeSet<TxId>>,
+    /// Held while a note is changed.
+    pub(crate) notes: Mutex<()>,
+    /// How many may still wait for charts to go on.
+    pub(crate) followers: Semaphore,
+    /// Says when the node stops: nobody is to wait any longer.
+    pub(crate) stopping: watch::Receiver<bool>,
 }
 
 /// Why the desk can't open.
@@ -120,6 +130,9 @@ impl Desk {
             wire::ReadLog::NAME => {
                 caller.known()?;
                 reply::<wire::ReadLog>(self.log(&wire::request::<wire::ReadLog>(body)?))
+            }
+            wire::Follow::NAME => {
+                reply::<wire::Follow>(self.follow(&caller, wire::request::<wire::Follow>(body)?).await)
             }
             wire::StageWrite::NAME => {
                 reply::<wire::StageWrite>(self.stage(&caller, wire::request::<wire::StageWrite>(body)?).await)

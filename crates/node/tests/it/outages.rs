@@ -40,7 +40,7 @@ async fn heavy_nodes_come_back_and_nothing_is_lost() {
     // It comes back, catches up, and fetches what it missed.
     network.start(3).await;
     network.all_at(height).await;
-    until("the missed pack", async || holds(&network, 3, missed.pack).await).await;
+    until("the missed pack", async || holds(&network, 3, missed.pack.unwrap()).await).await;
 
     // All stop; all come back with the same receipts, logs and records.
     let key = adams.actor().key().unwrap().clone();
@@ -69,7 +69,7 @@ async fn heavy_nodes_come_back_and_nothing_is_lost() {
 async fn heavy_a_damaged_pack_is_served_from_another_member() {
     let network = Network::running(Params::default()).await;
     let imported = network.import(&[shipped("fionnuala-o-dalaigh.json")]).await;
-    let pack = imported.iter().find(|one| !one.directory).unwrap().pack;
+    let pack = imported.iter().find(|one| !one.directory).unwrap().pack.unwrap();
     let key = network.client(ADAMS).await.actor().key().unwrap().clone();
     until("the pack everywhere", async || {
         for place in 0..network.nodes.len() {

@@ -220,6 +220,10 @@ impl History {
                 let opens = if into.is_empty() || self.odds(3) { &opens[..] } else { &[] };
                 let mut commit = self.world.commit(ORGS[writer].0, chart, opens, &into);
                 self.compartments.extend(commit.opens.iter().map(|new| (new.body.id(), chart, writer)));
+                // An owner opens audit compartments; what else persons write is refused.
+                if self.odds(5) {
+                    actor = self.person();
+                }
                 if self.odds(20) {
                     commit.receipts =
                         commit.receipts.iter().take(1).cloned().collect::<Vec<_>>().try_into().unwrap();

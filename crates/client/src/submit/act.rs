@@ -1,6 +1,7 @@
 //! This file is where an act becomes final: signed, handed in, awaited; and where its fate is found out if the answer
 //! got lost, so that nothing is done twice.
 
+use super::SubmitError;
 use crate::{
     actor::Actor,
     client::Client,
@@ -8,7 +9,7 @@ use crate::{
     rpc::CallError,
     wire::{self, Code, Final, FindTx, GetStatus, OrderAct, Submit, SubmitTx},
 };
-use ledger::{Act, Outcome, Reject, Signed, TX_BYTES_MAX, Transaction};
+use ledger::{Act, Outcome, Reject, Signed, Transaction};
 use primitives::{Blob, Millis, SecretKey, Span, TxId, encode};
 
 /// How long a transaction stays valid.
@@ -25,48 +26,6 @@ const ASK_MAX: u32 = 600;
 
 /// The pool's number for a transaction that it holds already.
 const POOL_KNOWN: u16 = 65_003;
-
-/// Why an act didn't take effect, or may not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// The ledger, or the pool on its way there, refused it.
-    #[error("{reject}")]
-    Rejected {
-        /// The transaction.
-        tx: TxId,
-        /// Why.
-        reject: Reject,
-    },
-    /// It ran out of time before any block took it: it has no effect and never will.
-    #[error("transaction {0} ran out of time before any block took it; try again")]
-    Expired(TxId),
-    /// What became of it isn't known: the node stopped answering.
-    #[error("what became of transaction {tx} isn't known ({source}); ask the node before doing it again")]
-    Unknown {
-        /// The transaction.
-        tx: TxId,
-        /// Why not.
-        #[source]
-        source: CallError,
-    },
-    /// Too long for a transaction.
-    #[error("the transaction has {0} bytes, more than the {TX_BYTES_MAX} allowed; split it")]
-    TooLong(usize),
-    /// The call came to nothing, and so did the act.
-    #[error(transparent)]
-    Call(#[from] CallError),
-}
-
-impl SubmitError {
-    /// The ledger's number, if the ledger refused.
-    #[must_use]
-    pub fn reject(&self) -> Option<Reject> {
-        match self {
-            Self::Rejected { reject, .. } => Some(*reject),
-            Self::Expired(_) | Self::Unknown { .. } | Self::TooLong(_) | Self::Call(_) => None,
-        }
-    }
-}
 
 impl Client {
     /// Has the actor do something: signs, submits, awaits the receipt.

@@ -1,0 +1,158 @@
+//! This file is where a job's resources become records: each with its category, what its bundle says around it, and the id
+//! under which it is served.
+
+use super::{
+    ImportError,
+    plan::{Job, Plan},
+};
+use crate::{
+    record::{Around, Plain, Record, cut},
+    write::{NewRecord, PACK_PLAINTEXT_MAX, PACK_RECORDS_MAX},
+};
+use envelope::TagKey;
+use fhir::{Bundle, Entry, Limits, category::Category};
+use primitives::{ChartId, Hash, List, OrgId, PrincipalId, domain, hash};
+use rand_core::CryptoRng;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// By what resources without an id are named.
+pub(super) struct Naming {
+    pub(super) tag_key: TagKey,
+    pub(super) writer: OrgId,
+}
+
+/// A resource on its way into a record.
+struct Item {
+    bundle: Arc<Bundle>,
+    entry: usize,
+    batch: [u8; 16],
+    also: Vec<ChartId>,
+}
+
+/// How often each content without any name came along so far.
+type Seen = BTreeMap<Hash, u32>;
+
+/// All resources of a job, in order.
+pub(super) fn frame(
+    rng: &mut impl CryptoRng,
+    plan: &Plan,
+    job: &Job,
+    limits: &Limits,
+    naming: &Naming,
+    author: Option<PrincipalId>,
+) -> Result<Vec<NewRecord>, ImportError> {
+    let mut items = Vec::new();
+    for part in &job.parts {
+        let bundle = plan.sources[part.source].bundle(limits)?;
+        let mut batch = [0; 16];
+        rng.fill_bytes(&mut batch);
+        for assigned in &part.entries {
+            let also = assigned.also.iter().filter_map(|group| part.jobs.get(*group));
+            let also: Vec<ChartId> =
+                also.map(|job| plan.jobs[*job].chart).filter(|chart| *chart != job.chart).collect();
+            items.push(Item { bundle: Arc::clone(&bundle), entry: assigned.entry, batch, also });
+        }
+    }
+    let first = job.parts.first().map(|part| plan.sources[part.source].path.clone()).unwrap_or_default();
+    records(&items, naming, author).map_err(|reason| ImportError::Content { path: first, reason })
+}
+
+fn records(items: &[Item], naming: &Naming, author: Option<PrincipalId>) -> Result<Vec<NewRecord>, String> {
+    let mut records = Vec::with_capacity(items.len());
+    let mut seen = Seen::new();
+    let mut items = items.iter().peekable();
+    while let Some(first) = items.peek().map(|item| Arc::clone(&item.bundle)) {
+        // Entries are walked once per file: looking each up by its number would cost the square of them.
+        let mut entries = first.entries();
+        while let Some(item) = items.next_if(|item| Arc::ptr_eq(&item.bundle, &first)) {
+            let entry = entries.find(|entry| entry.index == item.entry);
+            let entry = entry.ok_or_else(|| format!("entry[{}] is gone", item.entry))?;
+            let Some(resource) = &entry.resource else { continue };
+            let category = Category::of(resource.value);
+            let around = around(item, &entry, naming, &mut seen, author)?;
+            let bytes = Plain::new(resource.bytes().to_vec())
+                .map_err(|_| format!("entry[{}] is larger than a record may be", item.entry))?;
+            records.push(NewRecord { category, record: Record { around, bytes } });
+        }
+    }
+    Ok(records)
+}
+
+fn around(
+    item: &Item,
+    entry: &Entry<'_>,
+    naming: &Naming,
+    seen: &mut Seen,
+    author: Option<PrincipalId>,
+) -> Result<Around, String> {
+    let ordinal = u32::try_from(item.entry).map_err(|_| "too many entries".to_owned())?;
+    let resource = entry.resource.as_ref().ok_or_else(|| format!("entry[{}] has no resource", item.entry))?;
+    let own = resource.id.as_deref().filter(|id| (1..=64).contains(&id.len()));
+    let id = own.map_or_else(|| naming.name(entry, seen), str::to_owned);
+    Ok(Around {
+        batch: item.batch,
+        ordinal,
+        kind: cut(resource.kind),
+        id: cut(&id),
+        version: 1,
+        deleted: false,
+        full_url: entry.full_url.as_deref().map(cut),
+        request: entry.request.as_ref().map(|request| (cut(&request.method), cut(&request.url))),
+        author,
+        also: List::try_from(item.also.clone())
+            .map_err(|_| format!("entry[{}] names more patients than one record may", item.entry))?,
+    })
+}
+
+impl Naming {
+    /// An id for a resource that has none, the same whenever it comes again: from the UUID or fullUrl of its entry, else
+    /// from its bytes. Keyed, as ids are seen where contents aren't.
+    fn name(&self, entry: &Entry<'_>, seen: &mut Seen) -> String {
+        let Some(resource) = &entry.resource else { return String::new() };
+        let url = entry.full_url.as_deref();
+        if let Some(uuid) = url.and_then(|url| url.strip_prefix("urn:uuid:")).filter(|uuid| is_id(uuid)) {
+            return uuid.to_owned();
+        }
+        let named = match url {
+            Some(url) => hash(domain::BLOB, &[b"fullUrl", url.as_bytes()]),
+            None => hash(domain::BLOB, &[b"content", resource.bytes()]),
+        };
+        // The same content twice in one import is two resources; the same fullUrl is the same one.
+        let times = match url {
+            Some(_) => 0,
+            None => {
+                let times = seen.entry(named).or_default();
+                *times += 1;
+                *times
+            }
+        };
+        let name = self.tag_key.record_id(&self.writer, resource.kind, &format!("{named} {times}"));
+        name.to_string()
+    }
+}
+
+/// Whether it can be a resource's id. FHIR R4, id: `[A-Za-z0-9\-\.]{1,64}`.
+fn is_id(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    plain && (1..=64).contains(&text.len())
+}
+
+/// The records, dealt into loads of one pack each, in order.
+pub(super) fn loads(records: Vec<NewRecord>) -> Vec<Vec<NewRecord>> {
+    let mut loads: Vec<Vec<NewRecord>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for new in records {
+        let len = borsh::object_length(&new.record).unwrap_or(PACK_PLAINTEXT_MAX).saturating_add(1);
+        let full = bytes.saturating_add(len) > PACK_PLAINTEXT_MAX
+            || loads.last().is_none_or(|load| load.len() >= PACK_RECORDS_MAX);
+        if full {
+            loads.push(Vec::new());
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(len);
+        if let Some(load) = loads.last_mut() {
+            load.push(new);
+        }
+    }
+    loads
+}

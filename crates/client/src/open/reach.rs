@@ -1,0 +1,64 @@
+//! This file is where it is found out how far an access reaches: into which classes, and into whose charts besides.
+
+use super::{Ask, Found, OpenError, Visit, visit::Asked};
+use crate::{client::Client, names::tags_within};
+use ledger::{access::Extent, charts, consent::Purpose};
+use primitives::{ChartId, List, OrgId, Tag};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Client {
+    /// How much is asked for: categories named are turned into the classes that there are.
+    pub(crate) async fn extent(&self, ask: &Ask) -> Result<Extent, OpenError> {
+        if ask.categories.is_empty() {
+            return Ok(Extent::All);
+        }
+        let key = self.tag_key(ask).await?;
+        let tags = tags_within(&key, &ask.categories);
+        let (classes, _) = self.view(|state| charts::classes(state, &ask.chart)).await?;
+        let named: Vec<(Tag, OrgId)> = classes
+            .into_iter()
+            .filter(|class| tags.contains(&class.tag))
+            .map(|class| (class.tag, class.writer))
+            .collect();
+        if named.is_empty() {
+            return Err(OpenError::NothingThere);
+        }
+        Ok(Extent::Classes(List::try_from(named).map_err(|_| OpenError::NothingThere)?))
+    }
+
+    /// Takes out what names other patients in whose charts the reader may not look.
+    pub(crate) async fn without_strangers(
+        &self,
+        visit: &Visit,
+        found: Vec<Found>,
+    ) -> Result<(Vec<Found>, usize), OpenError> {
+        let others: BTreeSet<ChartId> =
+            found.iter().flat_map(|found| found.record.around.also.iter().copied()).collect();
+        let mut allowed: BTreeMap<ChartId, bool> = BTreeMap::new();
+        for chart in others {
+            allowed.insert(chart, self.may_look(chart, visit.decided.purpose).await?);
+        }
+        let before = found.len();
+        let is_allowed = |found: &Found| {
+            found.record.around.also.iter().all(|chart| allowed.get(chart).copied().unwrap_or(false))
+        };
+        let found: Vec<Found> = found.into_iter().filter(is_allowed).collect();
+        let hidden = before - found.len();
+        Ok((found, hidden))
+    }
+
+    /// Whether the reader is permitted anything of another patient's chart: asked and recorded there like any access.
+    async fn may_look(&self, chart: ChartId, purpose: Purpose) -> Result<bool, OpenError> {
+        // An emergency of one patient opens nobody else's chart.
+        if purpose == Purpose::BreakGlass {
+            return Ok(false);
+        }
+        let reason = Some("a record of another patient names this one".to_owned());
+        let asked = Asked { chart, purpose, extent: Extent::General, emergency: None, reason };
+        match self.visit(&asked, &[]).await {
+            Ok(visit) => Ok(visit.decided.permitted()),
+            Err(OpenError::Unknown(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

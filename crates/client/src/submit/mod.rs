@@ -1,0 +1,6 @@
+//! Acts: signed, handed in, final.
+
+mod act;
+mod error;
+
+pub use error::SubmitError;

@@ -1,0 +1,20 @@
+//! Writing: record versions in, sealed and final packs out. The one way to write, of imports too.
+
+mod audit;
+mod chart;
+mod commit;
+mod error;
+mod ground;
+mod item;
+mod lanes;
+mod memory;
+mod remembered;
+mod run;
+mod seal;
+
+pub use chart::{Made, NewChart};
+pub use error::WriteError;
+pub use item::{NewRecord, Placed};
+pub(crate) use item::{PACK_PLAINTEXT_MAX, PACK_RECORDS_MAX};
+pub(crate) use lanes::Lanes;
+pub use remembered::Remembered;
