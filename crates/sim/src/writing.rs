@@ -55,6 +55,9 @@ impl State {
         }
         let mut fresh = Vec::new();
         for new in act.opens.iter() {
+            if new.body.chart != act.chart || new.body.writer != *writer {
+                return Err(charts::COMPARTMENT_FOREIGN);
+            }
             let owners = new.role == Role::Audit && (person || chart.owner.is_some());
             if owners && !self.speaks_for_owner(chart, now.signer, now.time) {
                 return Err(charts::NOT_OWNER);

@@ -1,10 +1,9 @@
-//! This file is where it stands what is handed in to be written, and what is told of it once it is final.
+//! This file is where it stands what is handed in to be written, and how much of it fits into one pack.
 
 use super::{Remembered, WriteError};
 use crate::record::Record;
-use envelope::RecordId;
 use fhir::category::Category;
-use primitives::{COMPARTMENTS_MAX, Millis, PackRoot, Text, TxId};
+use primitives::{COMPARTMENTS_MAX, Text};
 use std::{collections::BTreeSet, sync::Arc};
 use zeroize::Zeroizing;
 
@@ -24,25 +23,6 @@ pub struct NewRecord {
     pub category: Category,
     /// The version, with what stands around it.
     pub record: Record,
-}
-
-/// Where a record lies, final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
-    /// The record, the same for all versions of one resource.
-    pub record: RecordId,
-    /// The version.
-    pub version: u32,
-    /// The pack.
-    pub pack: PackRoot,
-    /// The record's place in the pack.
-    pub at: u32,
-    /// The transaction that committed the pack.
-    pub tx: TxId,
-    /// Height of its block.
-    pub height: u64,
-    /// Time of its block.
-    pub time: Millis,
 }
 
 /// A record on its way into a pack.

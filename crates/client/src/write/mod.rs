@@ -8,13 +8,15 @@ mod ground;
 mod item;
 mod lanes;
 mod memory;
+mod placed;
 mod remembered;
 mod run;
 mod seal;
 
 pub use chart::{Made, NewChart};
 pub use error::WriteError;
-pub use item::{NewRecord, Placed};
+pub use item::NewRecord;
 pub(crate) use item::{PACK_PLAINTEXT_MAX, PACK_RECORDS_MAX};
 pub(crate) use lanes::Lanes;
+pub use placed::Placed;
 pub use remembered::Remembered;

@@ -8,5 +8,6 @@ mod imports;
 mod lost;
 mod network;
 mod opening;
+mod people;
 mod tree;
 mod writing;

@@ -1,7 +1,11 @@
 //! This file is where a network of four lives in the process: the ledger executes, trustees hold real shares, certificates
 //! are real. What a node does with disk and peers is left out; what a client sees is the same.
 
-use crate::{committee::certify, tree::Tree};
+use crate::{
+    committee::certify,
+    people::{STAFF, staff},
+    tree::Tree,
+};
 use client::{
     Actor, Client, Host, Seat,
     host::Work,
@@ -20,8 +24,8 @@ use ledger::{
 };
 use primitives::{
     Blob, BlockHash, ChartId, CompartmentId, Executed, Hash, Header, List, Millis, NetworkId, OrgId,
-    PackRoot, PublicKey, SecretKey, Span, StateRoot, StorageReceipt, TxId, compartments_hash, decode, domain,
-    encode, hash, merkle_root,
+    PackRoot, PublicKey, SecretKey, Span, StorageReceipt, TxId, compartments_hash, decode, domain, encode,
+    merkle_root,
 };
 use rand_chacha::{
     ChaCha20Rng,
@@ -32,13 +36,6 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard},
 };
-
-/// The people who work there: profile name, organisation, role.
-const STAFF: [(&str, &str, &str, &str); 3] = [
-    ("riverside/dr-adams", "riverside-hospital", "physician", "Dr. Ada Adams"),
-    ("lakeside/dr-baker", "lakeside-clinic", "physician", "Dr. Ben Baker"),
-    ("meridian/clerk", "meridian-insurance", "clerk", "Clara Clerk"),
-];
 
 /// Time that passes with each block.
 const BLOCK: Span = Span(100);
@@ -541,10 +538,6 @@ impl Network {
     }
 }
 
-fn staff(caller: &PublicKey) -> (&'static str, &'static str, &'static str, &'static str) {
-    *STAFF.iter().find(|(name, ..)| key(name).public() == *caller).expect("the caller is on the staff list")
-}
-
 /// The way to one member's node.
 struct Wire {
     network: Arc<Network>,
@@ -604,9 +597,4 @@ impl Host for NetworkHost {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         drop(std::thread::spawn(move || block_on(task)));
     }
-}
-
-/// A state root that nobody vouches for.
-pub(crate) fn no_root() -> StateRoot {
-    StateRoot(hash(domain::BLOB, &[b"nothing"]))
 }

@@ -80,7 +80,7 @@ async fn heavy_what_is_erased_is_nowhere() {
     let held: Vec<Shares> = (0..of).map(|place| shares(&network, place)).collect();
     let mut parts = BTreeMap::new();
     for pack in &contents.packs {
-        let fetch = Fetch { pack: pack.root, local: true };
+        let fetch = Fetch { pack: pack.root, local: true, head: false };
         parts.insert(pack.root, adams.node().call::<FetchPack>(&fetch).await.unwrap());
     }
 

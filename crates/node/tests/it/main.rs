@@ -3,6 +3,7 @@
 
 mod blind;
 mod erasing;
+mod following;
 mod network;
 mod outages;
 mod races;

@@ -14,7 +14,8 @@ use std::fs;
 /// Whether a node itself holds a pack.
 async fn holds(network: &Network, place: usize, pack: primitives::PackRoot) -> Option<()> {
     let key = network.client(ADAMS).await.actor().key().unwrap().clone();
-    let parts = network.caller(place, key).call::<FetchPack>(&Fetch { pack, local: true }).await.ok()?;
+    let parts =
+        network.caller(place, key).call::<FetchPack>(&Fetch { pack, local: true, head: false }).await.ok()?;
     envelope::Pack::verify(pack, &parts.ciphertexts, &parts.randoms).ok().map(drop)
 }
 
@@ -78,7 +79,7 @@ async fn heavy_a_damaged_pack_is_served_from_another_member() {
         Some(())
     })
     .await;
-    let fetch = Fetch { pack, local: false };
+    let fetch = Fetch { pack, local: false, head: false };
     let good = network.caller(1, key.clone()).call::<FetchPack>(&fetch).await.unwrap();
     let name = pack.to_string();
     let parts: Vec<_> = crate::network::files(&network.data(1).join("packs"))

@@ -110,7 +110,7 @@ async fn heavy_after_a_revocation_nothing_opens_and_what_comes_later_has_other_k
     let fresh = after.iter().filter(|id| !before.contains(id)).count();
     assert!(fresh > 0);
     let contents = client::Contents::of(&adams.log(chart, 0).await.unwrap());
-    let pack = contents.packs.iter().find(|pack| pack.root == written[0].pack).unwrap();
+    let pack = contents.packs.iter().find(|pack| Some(pack.root) == written[0].pack).unwrap();
     assert!(pack.compartments.iter().all(|id| !before.contains(id)), "the pack uses an old key");
 }
 

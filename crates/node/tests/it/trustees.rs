@@ -73,7 +73,7 @@ pub(crate) async fn bodies(client: &Client, chart: ChartId) -> Vec<CompartmentBo
     let contents = client::Contents::of(&client.log(chart, 0).await.unwrap());
     let mut bodies = Vec::new();
     for pack in &contents.packs {
-        let fetch = Fetch { pack: pack.root, local: false };
+        let fetch = Fetch { pack: pack.root, local: false, head: false };
         let parts = client.node().call::<FetchPack>(&fetch).await.unwrap();
         let pack = Pack::read(pack.root, &parts.ciphertexts, &parts.randoms).unwrap();
         bodies.extend(pack.manifest().compartments().iter().map(|sealed| sealed.compartment.body.clone()));

@@ -387,6 +387,8 @@ fn both_ledgers_agree_over_random_histories() {
             "access.break-glass Applied",
             "access.request Duplicate",
             "charts.commit Rejected(COMPARTMENT_READ (411))",
+            "charts.commit Rejected(NOT_OWNER (407))",
+            "charts.commit Rejected(WRITE_NOT_ALLOWED (408))",
             "access.request Rejected(QUOTA (8))",
             "release Ok(())",
             "release Err(Revoked)",
