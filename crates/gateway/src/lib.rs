@@ -1,2 +1,4 @@
 //! This crate is where hospitals and apps meet the network: a FHIR R4 server in front of the ledger and the sealed
 //! records, from which nothing leaves unrecorded.
+
+pub mod http;
