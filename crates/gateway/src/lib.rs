@@ -2,3 +2,4 @@
 //! records, from which nothing leaves unrecorded.
 
 pub mod http;
+pub mod smart;

@@ -14,6 +14,7 @@ mod tls;
 pub use bounds::{Bounds, CorsOrigin, CorsOriginError, Options};
 pub use limiter::{Limiter, Rate, Throttled};
 pub use payload::Payload;
+pub(crate) use payload::read;
 pub use peer::Peer;
 pub use public::{PublicUrl, PublicUrlError};
 pub use refusal::{FHIR_JSON, Issue, IssueCode, Refusal, Severity};

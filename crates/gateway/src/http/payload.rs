@@ -26,7 +26,7 @@ impl<S: Send + Sync> FromRequest<S> for Payload {
 }
 
 /// Reads a body of at most `max` bytes.
-async fn read(request: Request, max: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(request: Request, max: usize) -> Result<Bytes, Refusal> {
     match Limited::new(request.into_body(), max).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::new(
