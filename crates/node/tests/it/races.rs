@@ -153,7 +153,7 @@ async fn heavy_old_keys_open_nothing_that_was_written_after_them() {
     let (mut opened, mut refused) = (0, 0);
     let packs = before.packs.iter().map(|pack| pack.root).chain([newer]);
     for root in packs {
-        let fetch = Fetch { pack: root, local: false };
+        let fetch = Fetch { pack: root, local: false, head: false };
         let parts = adams.node().call::<FetchPack>(&fetch).await.unwrap();
         let pack = Pack::verify(root, &parts.ciphertexts, &parts.randoms).unwrap();
         let manifest = pack.manifest();
