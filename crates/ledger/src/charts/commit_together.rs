@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn all_or_none() {
         check("ok", |_| ());
-        check("ok", Vec::reverse);
+        check("ok", |commits| commits.reverse());
         check("NOTHING_WRITTEN", Vec::clear);
         check("NOTHING_WRITTEN", |commits| commits[1].records = 0);
         check("PACK_EXISTS", |commits| commits.push(commits[0].clone()));
