@@ -7,6 +7,7 @@ use super::{
     network::{box_key, first, vault_key},
 };
 use bytes::Bytes;
+use client::keys::{Lock, save_box};
 use consensus::{Fault, FinalBlock, Machine, Refused, Ticket, sim::Open};
 use ledger::{
     Event, Logged, Outcome,
@@ -16,7 +17,7 @@ use ledger::{
     reject::EXPIRED,
     testing::{ORGS, key, org},
 };
-use node::{Executor, Me, Trustee, Vault};
+use node::{BoxKeys, Executor, Me, Trustee, Vault};
 use primitives::{Executed, Hash, Millis, SecretKey, StateRoot, TxId, decode};
 use sim::Naive;
 use std::{
@@ -78,7 +79,14 @@ impl Site {
             key: key(ORGS[place].0),
         };
         let vault = Vault::open(&dir.join("vault"), &vault_key(place)).unwrap();
-        Trustee::new(Arc::new(me), box_key(place), Arc::new(vault))
+        let keys = dir.join("keys");
+        let file = keys.join("trustee.key");
+        if !file.exists() {
+            fs::create_dir_all(&keys).unwrap();
+            save_box(&file, &box_key(place), &Lock::Plain).unwrap();
+        }
+        let keys = BoxKeys::load(&keys, |_| None).unwrap();
+        Trustee::new(Arc::new(me), Arc::new(keys), Arc::new(vault))
     }
 }
 

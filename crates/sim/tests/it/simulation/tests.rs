@@ -110,7 +110,6 @@ fn seeds() -> Vec<u64> {
         None if count.is_some() => (1..=count.unwrap_or(0)).collect(),
         None => {
             let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            // 12 is the first that found shares which a late dealing brought back after they had been erased.
             vec![2, 3, 12, clock.as_secs()]
         }
     }

@@ -3,23 +3,26 @@
 
 use super::{
     clients::Clients,
-    member::{Member, ready},
+    member::{Member, Site, ready},
     network::{MEMBERS, NEEDED, box_key},
 };
 use envelope::{
     Class, Compartment, DealTerms, Dealt, OpenKey, Pack, PlainRecord, RecordId, SealKey, SealedPack,
-    Threshold, deal, seal_pack,
+    SessionKey, Threshold, deal, seal_pack,
 };
 use ledger::{
-    charts::{Attested, Commit, NewCompartment, Role},
-    testing::{ORGS, key, org},
+    access::{Extent, Request},
+    charts::{Attested, Commit, Erase, NewCompartment, Role, Target},
+    consent::Purpose,
+    testing::{MapState, ORGS, World, key, org, tag},
 };
+use node::Relied;
 use primitives::{
-    ChartId, CompartmentId, Hash, Millis, NetworkId, Signature, Span, StorageReceipt, Tag, TxId,
+    BlockHash, ChartId, CompartmentId, Hash, Millis, NetworkId, Signature, Span, StorageReceipt, Tag, TxId,
     compartments_hash,
 };
-use rand::{RngExt as _, rngs::StdRng};
-use std::collections::BTreeMap;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 /// How long trustees keep the shares of a write that isn't final.
 const KEEP: Span = Span::secs(15);
@@ -262,4 +265,50 @@ impl Write {
             }
         }
     }
+}
+
+/// A trustee that answered too late to count is dealt to after the chart was erased, or just while it is: the state before
+/// still permits a reader what it was dealt, so what the trustee gives then is what it holds.
+#[test]
+fn a_late_dealing_brings_no_erased_share_back() {
+    let (mut world, mut rng) = (World::new(), StdRng::seed_from_u64(1));
+    let (custodian, place) = (ORGS[0].0, 1);
+    let owner = world.person(custodian, "owner");
+    let chart = world.chart(custodian, "one");
+    world.claim(custodian, chart, &owner);
+    let mut writes = Writes::default();
+    let opens = vec![(Role::Records, tag("gen"), false)];
+    writes.begin(world.now, &mut rng, world.network, Order { writer: 0, chart, opens, into: Vec::new() });
+    let Write { mut commit, dealt, .. } = writes.all.remove(0);
+    let (dealt, keep_until, id) = (dealt.unwrap(), commit.keep_until, commit.opens[0].body.id());
+    let signed = dealt.dealing.acknowledgement(keep_until);
+    let attest = |place: usize| Attested { place: place as u32, signature: signed.sign(&key(ORGS[place].0)) };
+    let others = (0..MEMBERS).filter(|other| *other != place);
+    commit.acknowledgements = others.map(attest).collect::<Vec<_>>().try_into().unwrap();
+    world.act(&key(custodian), commit).unwrap();
+    let session = SessionKey::generate(&mut rng);
+    let (purpose, session_key, record) = (Purpose::PatientRequest, session.hash(), Hash([2; 32]));
+    let request = Request { chart, purpose, extent: Extent::All, session_key, record };
+    let access = world.act(&owner, request).unwrap();
+    let before = world.state.clone();
+    world.act(&owner, Erase { chart, target: Target::Chart }).unwrap();
+
+    let root = tempfile::tempdir().unwrap();
+    let site = Site { genesis: Rc::new(world.genesis.clone()), clock: Arc::default() };
+    let trustee = site.trustee(root.path(), place);
+    let accept = |state: &MapState| {
+        ready(trustee.accept(state, &dealt.dealing, &dealt.boxes[place], keep_until)).unwrap();
+    };
+    let holds = || {
+        let now = ledger::HEAD.or_default(&before).time;
+        let relied = Relied { state: &before, header: BlockHash::default(), now };
+        let released = ready(trustee.release(&relied, access, session.public().as_bytes(), &[id])).unwrap();
+        released.0.is_some()
+    };
+    accept(&world.state);
+    assert!(!holds(), "the erasure is known to the trustee");
+    accept(&before);
+    assert!(holds(), "not known to it yet");
+    ready(trustee.sweep(&world.state, world.now)).unwrap();
+    assert!(!holds(), "known meanwhile");
 }
