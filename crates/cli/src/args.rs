@@ -2,8 +2,8 @@
 
 use crate::{
     commands::{
-        audit, bench, chart, completions, consent, demo, erase, export, help, import, network, node, open,
-        patient, profile, review, tx, verify,
+        audit, bench, chart, completions, consent, demo, erase, export, gateway, help, import, network, node,
+        open, patient, profile, review, tx, verify,
     },
     context::Globals,
 };
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Network(network::Network),
     #[command(subcommand)]
     Node(node::Node),
+    #[command(subcommand)]
+    Gateway(gateway::Gateway),
     /// Send any kind of transaction by its name and fields
     #[command(subcommand)]
     Tx(tx::Tx),

@@ -133,7 +133,8 @@ fn checked(passphrase: Zeroizing<String>) -> Result<Zeroizing<String>, Failure> 
     Ok(passphrase)
 }
 
-fn known_passphrase() -> Option<Zeroizing<String>> {
+/// The passphrase from `HORKOS_PASSPHRASE` or the file that `HORKOS_PASSPHRASE_FILE` names.
+pub(crate) fn known_passphrase() -> Option<Zeroizing<String>> {
     if let Ok(passphrase) = env::var("HORKOS_PASSPHRASE") {
         return Some(Zeroizing::new(passphrase));
     }

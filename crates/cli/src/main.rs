@@ -7,6 +7,7 @@ mod context;
 mod demo;
 mod exit;
 mod fault;
+mod logs;
 mod meaning;
 mod network;
 mod out;
@@ -17,7 +18,7 @@ mod words;
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};
 use commands::{
-    audit, bench, chart, completions, consent, demo as demonstration, erase, export, help, import,
+    audit, bench, chart, completions, consent, demo as demonstration, erase, export, gateway, help, import,
     network as found, node, open, patient, profile, review, tx, verify,
 };
 use context::Context;
@@ -67,6 +68,7 @@ async fn run(command: Command, ctx: &Context) -> Result<Exit, Failure> {
         Command::Checkpoint(args) => export::checkpoint(&args, ctx).await?,
         Command::Network(command) => found::run(command, ctx)?,
         Command::Node(command) => node::run(command, ctx).await?,
+        Command::Gateway(command) => gateway::run(command, ctx).await?,
         Command::Profile(command) => profile::run(command, ctx)?,
         Command::Tx(command) => tx::run(command, ctx).await?,
         Command::Bench(command) => bench::run(command, ctx).await?,

@@ -2,4 +2,8 @@
 //! records, from which nothing leaves unrecorded.
 
 pub mod http;
+pub mod rest;
 pub mod smart;
+pub mod start;
+pub mod visit;
+pub mod working;

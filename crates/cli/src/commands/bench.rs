@@ -110,7 +110,7 @@ pub(crate) async fn run(command: Bench, ctx: &Context) -> Result<(), Failure> {
     let dir = tempfile::Builder::new().prefix("horkos-bench-").tempdir();
     let dir = dir.map_err(|error| Failure::new(Exit::Machine, format!("no temporary folder: {error}")))?;
     let plan = lay_out(dir.path(), usize::from(validators))?;
-    let mut nodes = Nodes::start(&plan).await?;
+    let mut nodes = Nodes::start(&plan, &[]).await?;
     let measured = match &command {
         Bench::Ledger(args) => ledger_bench(args, &plan).await,
         Bench::Import(args) => import_bench(args, &plan).await,

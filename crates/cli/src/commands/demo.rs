@@ -3,7 +3,7 @@
 use super::network::check_empty;
 use crate::{
     context::Context,
-    demo::{Nodes, Plan, Stage, Tour, lay_out, tell, write_summary},
+    demo::{Door, Nodes, Plan, Stage, Tour, lay_doors, lay_out, tell, write_summary},
     exit::{Exit, Failure},
 };
 use clap::Args;
@@ -61,6 +61,7 @@ pub(crate) async fn run(args: Demo, ctx: &Context) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
     let (dir, temporary) = folder(args.dir.as_deref())?;
     let plan = lay_out(&dir, usize::from(args.validators))?;
+    let doors = lay_doors(&plan)?;
     let mut stage = Stage::new(ctx.out);
     stage.opening(
         "Horkos: nobody reads without leaving a trace that the patient sees",
@@ -69,13 +70,13 @@ pub(crate) async fn run(args: Demo, ctx: &Context) -> Result<Exit, Failure> {
     );
     let spinner = ctx.out.spinner("founding the network");
     let started = tokio::select! {
-        started = Nodes::start(&plan) => started,
+        started = Nodes::start(&plan, &doors) => started,
         () = signals.any() => Err(Failure::new(Exit::Fault, "interrupted")),
     };
     spinner.finish_and_clear();
     let mut nodes = started?;
     let ended = tokio::select! {
-        ended = tour(&args, &plan, &mut nodes, &mut stage, ctx) => ended,
+        ended = tour(&args, &plan, &doors, &mut nodes, &mut stage, ctx) => ended,
         () = signals.any() => Ok(Exit::Done),
     };
     ctx.out.say("Stopping the nodes.");
@@ -106,14 +107,15 @@ fn folder(dir: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Failure> {
 async fn tour(
     args: &Demo,
     plan: &Plan,
+    doors: &[Door],
     nodes: &mut Nodes,
     stage: &mut Stage,
     ctx: &Context,
 ) -> Result<Exit, Failure> {
-    let mut tour = Tour::new(plan, &args.imports);
+    let mut tour = Tour::new(plan, doors, &args.imports);
     tell(&mut tour, stage).await;
     stage.close()?;
-    let summary = write_summary(plan, nodes)?;
+    let summary = write_summary(plan, doors, nodes)?;
     let held = stage.all_held();
     stage.note(if held { "Every step held." } else { "A step did not hold; the nodes' logs may say why." });
     if args.once {
@@ -125,6 +127,16 @@ async fn tour(
     stage.note(format_args!("  export HORKOS_HOME={}", plan.dir.display()));
     for command in tour.suggestions() {
         stage.note(format_args!("  horkos {command}"));
+    }
+    if let Some(door) = doors.first() {
+        stage.note("");
+        stage.note("And over FHIR, as an app of Riverside's doctor:");
+        stage.note("");
+        stage.note(format_args!("  TOKEN=$(horkos {})", door.token_command()));
+        stage.note(format_args!(
+            "  curl -H \"Authorization: Bearer $TOKEN\" {}/Patient?_count=3",
+            door.fhir()
+        ));
     }
     stage.note("");
     stage.note(format_args!("Where everything is: {}", summary.display()));

@@ -8,6 +8,7 @@ pub(crate) mod consent;
 pub(crate) mod demo;
 pub(crate) mod erase;
 pub(crate) mod export;
+pub(crate) mod gateway;
 pub(crate) mod help;
 pub(crate) mod import;
 pub(crate) mod network;

@@ -193,7 +193,7 @@ fn make_person(
 
 /// Loopback addresses that nobody listens on. All are held at once, so that none is given twice; and all lie below the
 /// ports that systems hand out by themselves, so that no connection takes one before its node does.
-fn free_ports(count: usize) -> Result<Vec<SocketAddr>, Failure> {
+pub(super) fn free_ports(count: usize) -> Result<Vec<SocketAddr>, Failure> {
     let first = PORTS_FROM + client::host::nonce(&SystemHost) % (PORTS_TO - PORTS_FROM);
     let around = (first..PORTS_TO).chain(PORTS_FROM..first).filter_map(|port| u16::try_from(port).ok());
     let held = around.filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).take(count);

@@ -1,7 +1,9 @@
 //! The demonstration: a fresh network of organisations on this machine, and the whole story told step by step, each step
 //! checked.
 
+mod app;
 mod bundles;
+mod doors;
 mod emergency;
 mod lay;
 mod nodes;
@@ -11,6 +13,7 @@ mod stage;
 mod story;
 mod writing;
 
+pub(crate) use doors::{Door, lay_doors};
 pub(crate) use lay::{Plan, lay_out};
 pub(crate) use nodes::{Nodes, write_summary};
 pub(crate) use stage::Stage;

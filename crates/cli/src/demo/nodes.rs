@@ -1,6 +1,9 @@
 //! This file is where the demonstration's nodes run: a process each, ready when they say so, gone when the demonstration is.
 
-use super::lay::{Laid, Plan};
+use super::{
+    doors::Door,
+    lay::{Laid, Plan},
+};
 use crate::{
     exit::{Exit, Failure},
     network::fresh_key,
@@ -36,7 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const TAIL: usize = 12;
 
 struct Running {
-    org: OrgId,
+    /// `the node of riverside-hospital`.
+    what: String,
+    org: Option<OrgId>,
     child: Child,
 }
 
@@ -51,11 +56,11 @@ pub(crate) fn log_path(laid: &Laid) -> PathBuf {
 }
 
 impl Nodes {
-    /// Starts a node for every member and waits until all answer and have executed a block.
-    pub(crate) async fn start(plan: &Plan) -> Result<Self, Failure> {
+    /// Starts a node for every member and waits until all answer and have executed a block; then the gateways.
+    pub(crate) async fn start(plan: &Plan, doors: &[Door]) -> Result<Self, Failure> {
         let mut nodes = Self { running: Vec::new() };
         for laid in &plan.members {
-            let running = spawn(laid);
+            let running = spawn_node(laid);
             match running {
                 Ok(running) => nodes.running.push(running),
                 Err(failure) => {
@@ -64,7 +69,7 @@ impl Nodes {
                 }
             }
         }
-        let ready = timeout(READY_WITHIN, nodes.await_ready(plan)).await;
+        let ready = timeout(READY_WITHIN, nodes.await_ready(plan, doors)).await;
         let failure = match ready {
             Ok(Ok(())) => return Ok(nodes),
             Ok(Err(failure)) => failure,
@@ -77,14 +82,9 @@ impl Nodes {
         Err(Failure { message: format!("{}\n{}", failure.message, logs.join("\n")), ..failure })
     }
 
-    async fn await_ready(&mut self, plan: &Plan) -> Result<(), Failure> {
+    async fn await_ready(&mut self, plan: &Plan, doors: &[Door]) -> Result<(), Failure> {
         for running in &mut self.running {
-            let died = || {
-                Failure::new(Exit::Fault, format!("the node of {} ended before it was ready", running.org))
-            };
-            let stdout = running.child.stdout.take().ok_or_else(died)?;
-            let mut lines = BufReader::new(stdout).lines();
-            lines.next_line().await.ok().flatten().ok_or_else(died)?;
+            running.answers().await?;
         }
         for laid in &plan.members {
             while !status(plan.genesis.network(), laid.org.clone(), laid.rpc)
@@ -95,16 +95,20 @@ impl Nodes {
                 sleep(LOOK_EVERY).await;
             }
         }
+        for door in doors {
+            let what = format!("the gateway of {}", door.org);
+            let mut running = spawn("gateway", &door.config, &door.log, what, None)?;
+            let answers = running.answers().await;
+            self.running.push(running);
+            answers?;
+        }
         Ok(())
     }
 
     fn check_alive(&mut self) -> Result<(), Failure> {
         for running in &mut self.running {
             if let Ok(Some(status)) = running.child.try_wait() {
-                return Err(Failure::new(
-                    Exit::Fault,
-                    format!("the node of {} ended: {status}", running.org),
-                ));
+                return Err(Failure::new(Exit::Fault, format!("{} ended: {status}", running.what)));
             }
         }
         Ok(())
@@ -112,7 +116,10 @@ impl Nodes {
 
     /// A node's process, while it runs.
     pub(crate) fn pid(&self, org: &OrgId) -> Option<u32> {
-        self.running.iter().find(|running| running.org == *org).and_then(|running| running.child.id())
+        self.running
+            .iter()
+            .find(|running| running.org.as_ref() == Some(org))
+            .and_then(|running| running.child.id())
     }
 
     /// Waits until a node ends, and says whose it was; for ever if all have.
@@ -121,7 +128,7 @@ impl Nodes {
             let mut ended = None;
             for (at, running) in self.running.iter_mut().enumerate() {
                 if let Ok(Some(status)) = running.child.try_wait() {
-                    ended = Some((at, format!("the node of {} has ended: {status}", running.org)));
+                    ended = Some((at, format!("{} has ended: {status}", running.what)));
                 }
             }
             if let Some((at, message)) = ended {
@@ -156,18 +163,40 @@ impl Nodes {
     }
 }
 
-fn spawn(laid: &Laid) -> Result<Running, Failure> {
+impl Running {
+    /// Waits for the line that says that it answers.
+    async fn answers(&mut self) -> Result<(), Failure> {
+        let died = || Failure::new(Exit::Fault, format!("{} ended before it was ready", self.what));
+        let stdout = self.child.stdout.take().ok_or_else(died)?;
+        let mut lines = BufReader::new(stdout).lines();
+        lines.next_line().await.ok().flatten().ok_or_else(died)?;
+        Ok(())
+    }
+}
+
+fn spawn_node(laid: &Laid) -> Result<Running, Failure> {
+    let what = format!("the node of {}", laid.org);
+    spawn("node", &laid.dir.join("node.toml"), &log_path(laid), what, Some(laid.org.clone()))
+}
+
+/// Starts a server of this program: `horkos node start` or `horkos gateway start`.
+fn spawn(
+    server: &str,
+    config: &Path,
+    log: &Path,
+    what: String,
+    org: Option<OrgId>,
+) -> Result<Running, Failure> {
     let program =
         env::current_exe().map_err(|error| Failure::new(Exit::Fault, format!("this program: {error}")))?;
-    let log = log_path(laid);
-    let errors = fs::OpenOptions::new().create(true).append(true).open(&log);
-    let errors = errors.map_err(|error| Failure::file(&log, &error))?;
+    let errors = fs::OpenOptions::new().create(true).append(true).open(log);
+    let errors = errors.map_err(|error| Failure::file(log, &error))?;
     let mut command = Command::new(program);
     command
-        .args(["node", "start", "--with-stdin", "--config"])
-        .arg(laid.dir.join("node.toml"))
+        .args([server, "start", "--with-stdin", "--config"])
+        .arg(config)
         .arg("--log")
-        .arg(&log)
+        .arg(log)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(errors)
@@ -176,8 +205,8 @@ fn spawn(laid: &Laid) -> Result<Running, Failure> {
         .kill_on_drop(true);
     let child = command
         .spawn()
-        .map_err(|error| Failure::new(Exit::Machine, format!("a node can't be started: {error}")))?;
-    Ok(Running { org: laid.org.clone(), child })
+        .map_err(|error| Failure::new(Exit::Machine, format!("{what} can't be started: {error}")))?;
+    Ok(Running { what, org, child })
 }
 
 /// The height that a node has executed.
@@ -195,7 +224,7 @@ fn tail(laid: &Laid) -> Option<String> {
 }
 
 /// Writes DIR/demo.json: what others need to use the network.
-pub(crate) fn write_summary(plan: &Plan, nodes: &Nodes) -> Result<PathBuf, Failure> {
+pub(crate) fn write_summary(plan: &Plan, doors: &[Door], nodes: &Nodes) -> Result<PathBuf, Failure> {
     let absolute = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let patients: Vec<(ProfileName, Profile)> = Profile::list(&plan.dir)
         .into_iter()
@@ -210,6 +239,7 @@ pub(crate) fn write_summary(plan: &Plan, nodes: &Nodes) -> Result<PathBuf, Failu
             "org": laid.org, "name": laid.name, "profiles": profiles, "p2p": laid.p2p, "rpc": laid.rpc,
             "pid": nodes.pid(&laid.org), "config": absolute(&laid.dir.join("node.toml")),
             "data": [absolute(&laid.dir.join("data"))], "log": absolute(&log_path(laid)),
+            "gateway": doors.iter().find(|door| door.org == laid.org).map(Door::summary),
         })
     });
     let patients = patients.iter().map(|(name, profile)| {

@@ -1,6 +1,7 @@
 //! This file is where the story has its order: which steps there are, what each needs, how one follows another.
 
 use super::{
+    doors::Door,
     lay::Plan,
     nodes,
     stage::{Ended, Stage, claim},
@@ -28,6 +29,8 @@ pub(super) struct Heroine {
 /// What the story has come to.
 pub(crate) struct Tour<'a> {
     pub(super) plan: &'a Plan,
+    /// The front doors, one for each provider.
+    pub(super) doors: &'a [Door],
     /// Further files to import.
     pub(super) imports: &'a [PathBuf],
     pub(super) heroine: Option<Heroine>,
@@ -42,6 +45,7 @@ pub(crate) struct Tour<'a> {
 enum Step {
     Up,
     Import,
+    App,
     Blind,
     Own,
     Stranger,
@@ -62,6 +66,7 @@ enum Step {
 const STEPS: &[(Step, usize, &str)] = &[
     (Step::Up, 1, "Organisations found a network"),
     (Step::Import, 1, "Riverside imports its records"),
+    (Step::App, 2, "An app comes in by the front door"),
     (Step::Blind, 1, "What the nodes hold says nothing"),
     (Step::Own, 1, "Riverside's own doctor opens the chart"),
     (Step::Stranger, 2, "Another clinic asks without consent"),
@@ -103,8 +108,8 @@ pub(crate) async fn tell(tour: &mut Tour<'_>, stage: &mut Stage) {
 
 impl<'a> Tour<'a> {
     /// At the beginning.
-    pub(crate) fn new(plan: &'a Plan, imports: &'a [PathBuf]) -> Self {
-        Self { plan, imports, heroine: None, imported: Vec::new(), access: None, special: 0 }
+    pub(crate) fn new(plan: &'a Plan, doors: &'a [Door], imports: &'a [PathBuf]) -> Self {
+        Self { plan, doors, imports, heroine: None, imported: Vec::new(), access: None, special: 0 }
     }
 
     /// Commands to try once the story is told.
@@ -131,6 +136,7 @@ impl<'a> Tour<'a> {
         match step {
             Step::Up => self.up(stage).await,
             Step::Import => self.import(stage).await,
+            Step::App => self.app(stage).await,
             Step::Blind => self.blind(stage).await,
             Step::Own => self.own(stage).await,
             Step::Stranger => self.stranger(stage).await,

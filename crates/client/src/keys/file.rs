@@ -40,6 +40,8 @@ pub enum KeyKind {
     Signing,
     /// Opens boxes: X-Wing.
     Box,
+    /// Encrypts a program's own files: 32 random bytes.
+    Storage,
 }
 
 /// Why a key file isn't read or written.
@@ -135,6 +137,31 @@ pub fn load_box(
     let key = OpenKey::from_seed(&seed);
     check(path, &envelope::session_hash(key.public()).to_string(), &public)?;
     Ok(key)
+}
+
+/// Writes the key to a program's own files to a new file.
+///
+/// # Errors
+/// [`KeyFileError`], also if the file exists.
+pub fn save_storage(path: &Path, key: &Zeroizing<[u8; 32]>, lock: &Lock) -> Result<(), KeyFileError> {
+    save(path, KeyKind::Storage, storage_name(key), key, lock)
+}
+
+/// Reads the key to a program's own files; `passphrase` is asked only if the file is encrypted.
+///
+/// # Errors
+/// [`KeyFileError`].
+pub fn load_storage(
+    path: &Path,
+    passphrase: impl FnOnce(&Path) -> Option<Zeroizing<String>>,
+) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
+    let (key, public) = load(path, KeyKind::Storage, passphrase)?;
+    check(path, &storage_name(&key), &public)?;
+    Ok(key)
+}
+
+fn storage_name(key: &[u8; 32]) -> String {
+    primitives::hash(primitives::domain::BLOB, &[b"storage key", key]).to_string()
 }
 
 fn save(

@@ -5,7 +5,10 @@ mod private;
 mod profile;
 mod session;
 
-pub use file::{KeyFileError, KeyKind, Lock, WORK_DEFAULT, load_box, load_signing, save_box, save_signing};
+pub use file::{
+    KeyFileError, KeyKind, Lock, WORK_DEFAULT, load_box, load_signing, load_storage, save_box, save_signing,
+    save_storage,
+};
 pub(crate) use file::{decrypt as decrypt_bytes, encrypt as encrypt_bytes};
 pub use private::{FileError, read_private, write_private};
 pub use profile::{Profile, ProfileError, ProfileKind, ProfileName};

@@ -9,4 +9,5 @@ mod registry;
 mod scopes;
 mod tls;
 mod tokens;
+mod working;
 mod world;

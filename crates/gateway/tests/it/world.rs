@@ -62,6 +62,10 @@ impl Host for Clock {
     fn run(&self, work: Work) {
         SystemHost.run(work);
     }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        SystemHost.spawn(task);
+    }
 }
 
 /// A client's key: what signs, and the public part.

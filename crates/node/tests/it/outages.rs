@@ -104,10 +104,10 @@ async fn heavy_what_nobody_erased_must_not_be_zeroed() {
     let network = Network::running(Params::default()).await;
     let imported = network.import(&[shipped("fionnuala-o-dalaigh.json")]).await;
     let one = imported.iter().find(|one| !one.directory).unwrap();
-    let (chart, pack) = (one.chart, one.pack);
+    let (chart, pack) = (one.chart, one.pack.unwrap());
     let key = network.client(ADAMS).await.actor().key().unwrap().clone();
     crate::rotating::delivered(&network, 0).await;
-    let fetch = |local| Fetch { pack, local };
+    let fetch = |local| Fetch { pack, local, head: false };
     let good = network.caller(0, key.clone()).call::<FetchPack>(&fetch(true)).await.unwrap();
     let erasure = envelope::Manifest::read(pack, &good.ciphertexts).unwrap().erasure(0).unwrap();
     let mut zeroed = good.clone();

@@ -4,25 +4,18 @@ use crate::{
     context::{ConfigPath, Context, passphrase},
     exit::{Exit, Failure},
     fault::{of_config, of_end, of_start},
+    logs::log_to,
 };
 use clap::Args;
 use consensus::Termination;
-use node::{Keys, LogFormat, Node, load_config};
+use node::{Keys, Node, load_config};
 use serde_json::json;
-use std::{
-    fs::OpenOptions,
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 use tokio::{
     io::AsyncReadExt as _,
     signal::unix::{SignalKind, signal},
 };
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-/// What is logged unless HORKOS_LOG says otherwise: the storage engine tells much at `info`.
-const LEVELS: &str = "info,fjall=warn,lsm_tree=warn";
 /// How often the part that follows the ledger is looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -108,28 +101,5 @@ async fn unfollowed(node: &Node) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     while node.follows() {
         ticks.tick().await;
-    }
-}
-
-fn log_to(path: Option<&Path>, format: LogFormat) -> Result<(), Failure> {
-    match path {
-        None => subscribe(format, io::stderr),
-        Some(path) => {
-            let file = OpenOptions::new().create(true).append(true).open(path);
-            subscribe(
-                format,
-                file.map_err(|error| Failure::new(Exit::Machine, format!("`{}`: {error}", path.display())))?,
-            )
-        }
-    }
-    Ok(())
-}
-
-fn subscribe<W: for<'w> MakeWriter<'w> + Send + Sync + 'static>(format: LogFormat, writer: W) {
-    let filter = EnvFilter::try_from_env("HORKOS_LOG").unwrap_or_else(|_| EnvFilter::new(LEVELS));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
-    match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Text => builder.init(),
     }
 }

@@ -1,0 +1,136 @@
+//! This file is where the demonstration's gateways are laid out: one for each provider, with an app of its doctor.
+
+use super::lay::{Laid, Plan, free_ports};
+use crate::{
+    commands::gateway::{
+        client::{Add, ConfigPath, register},
+        init::{Init, make},
+        token::{Token, make_key},
+    },
+    exit::{Exit, Failure},
+};
+use primitives::OrgId;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// What the app may do at most.
+const SCOPES: &str = "user/*.cruds";
+
+/// A gateway of the demonstration.
+pub(crate) struct Door {
+    /// Whose it is.
+    pub(crate) org: OrgId,
+    /// Its configuration file.
+    pub(crate) config: PathBuf,
+    /// Its log.
+    pub(crate) log: PathBuf,
+    address: SocketAddr,
+    /// The app's private key.
+    key: PathBuf,
+    /// The practitioner for whom it acts.
+    profile: String,
+}
+
+impl Door {
+    /// The app's id.
+    const CLIENT: &'static str = "demo-app";
+
+    /// The gateway's public address.
+    pub(crate) fn public(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where FHIR is served.
+    pub(crate) fn fhir(&self) -> String {
+        format!("{}/fhir", self.public())
+    }
+
+    /// What the app asks for a token with.
+    pub(super) fn token(&self) -> Token {
+        Token {
+            client: Self::CLIENT.to_owned(),
+            key: self.key.clone(),
+            gateway: self.public(),
+            scopes: SCOPES.to_owned(),
+            purpose: "TREAT".to_owned(),
+        }
+    }
+
+    /// The command that gets a token.
+    pub(crate) fn token_command(&self) -> String {
+        format!(
+            "gateway token --client {} --key {} --gateway {} --scopes '{SCOPES}'",
+            Self::CLIENT,
+            self.key.display(),
+            self.public()
+        )
+    }
+
+    /// For demo.json.
+    pub(crate) fn summary(&self) -> Value {
+        json!({
+            "fhir": self.fhir(),
+            "token": format!("{}/auth/token", self.public()),
+            "config": self.config,
+            "log": self.log,
+            "clients": [{
+                "id": Self::CLIENT, "key": self.key, "alg": "ES384", "scopes": SCOPES, "purposes": ["TREAT"],
+                "as": self.profile,
+            }],
+        })
+    }
+}
+
+/// Lays a gateway out for every member that has a registrar and a physician.
+pub(crate) fn lay_doors(plan: &Plan) -> Result<Vec<Door>, Failure> {
+    let people = |laid: &Laid| {
+        let named =
+            |end: &str| laid.profiles.iter().map(ToString::to_string).find(|name| name.ends_with(end));
+        let doctor = laid.profiles.iter().map(ToString::to_string).find(|name| name.contains("/dr-"));
+        Some((named("/registrar")?, doctor?))
+    };
+    let with_people: Vec<_> = plan.members.iter().filter_map(|laid| Some((laid, people(laid)?))).collect();
+    let addresses = free_ports(with_people.len())?;
+    let mut doors = Vec::new();
+    for ((laid, (registrar, doctor)), address) in with_people.into_iter().zip(addresses) {
+        doors.push(lay(&plan.dir, laid, &registrar, doctor, address)?);
+    }
+    Ok(doors)
+}
+
+fn lay(
+    home: &Path,
+    laid: &Laid,
+    registrar: &str,
+    doctor: String,
+    address: SocketAddr,
+) -> Result<Door, Failure> {
+    let dir = laid.dir.join("gateway");
+    let config = dir.join("gateway.toml");
+    make(
+        &Init { config: config.clone(), system: registrar.to_owned(), listen: address, public: None },
+        home,
+    )?;
+    let key = dir.join("demo-app.pem");
+    let keys = dir.join("demo-app.jwks.json");
+    let public = make_key(&key)?;
+    fs::write(&keys, public.to_string()).map_err(|error| Failure::file(&keys, &error))?;
+    register(&Add {
+        id: Door::CLIENT.to_owned(),
+        name: Some("The demonstration's app".to_owned()),
+        jwks: keys.display().to_string(),
+        scopes: SCOPES.to_owned(),
+        purposes: vec!["TREAT".to_owned()],
+        practitioner: Some(doctor.clone()),
+        role: Some("physician".to_owned()),
+        may_introspect: false,
+        gateway: ConfigPath { config: config.clone() },
+    })
+    .map_err(|failure| Failure::new(Exit::Fault, failure.message))?;
+    let log = laid.dir.join("gateway.log");
+    Ok(Door { org: laid.org.clone(), config, log, address, key, profile: doctor })
+}

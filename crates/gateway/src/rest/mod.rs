@@ -1,0 +1,23 @@
+//! FHIR over HTTP: interactions, searches, transactions, operations. What may be seen is decided by visits, what is written is
+//! final before it is answered.
+
+mod answer;
+mod bundles;
+mod capability;
+mod change;
+mod gateway;
+mod interaction;
+mod negotiate;
+mod operations;
+mod perform;
+mod reading;
+mod refusals;
+mod request;
+mod routes;
+mod searching;
+mod touch;
+mod transaction;
+mod writing;
+
+pub use gateway::{Gateway, Parts, Settings};
+pub use routes::router;

@@ -1,0 +1,30 @@
+//! This file is where each interaction finds who carries it out.
+
+use super::{
+    answer::Answer, gateway::Gateway, interaction::Interaction, refusals::invalid, request::Request,
+};
+use crate::http::Refusal;
+
+impl Gateway {
+    /// Carries out a request, be it one of its own or an entry of a batch.
+    pub(crate) async fn perform(&self, request: &Request) -> Result<Answer, Refusal> {
+        match &request.interaction {
+            Interaction::Capabilities => Ok(Answer::of(self.capabilities().to_string().into_bytes())),
+            // Whoever reads a bundle's entries comes back here; a bundle in a bundle is refused there.
+            Interaction::Bundle => Err(invalid("a Bundle can't stand here")),
+            Interaction::Read(of) => self.read(request, of).await,
+            Interaction::VersionRead(of, version) => self.version_read(request, of, version).await,
+            Interaction::HistoryOf(of) => self.history(request, of.kind, Some(of)).await,
+            Interaction::HistoryOfType(kind) => self.history(request, kind, None).await,
+            Interaction::Search(kind) => self.search(request, *kind).await,
+            Interaction::Create(kind) => self.create(request, kind).await,
+            Interaction::Update(of) => self.update(request, of).await,
+            Interaction::UpdateWhere(kind) => self.update_where(request, kind).await,
+            Interaction::Patch(of) => self.patch(request, of).await,
+            Interaction::PatchWhere(kind) => self.patch_where(request, kind).await,
+            Interaction::Delete(of) => self.delete(request, of).await,
+            Interaction::DeleteWhere(kind) => self.delete_where(request, kind).await,
+            Interaction::Operation(operation, scope) => self.operate(request, *operation, scope).await,
+        }
+    }
+}

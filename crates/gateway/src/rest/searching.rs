@@ -1,0 +1,251 @@
+//! This file is where a search is carried out: charts opened, matches found through the caller's sight, the page written.
+
+use super::{
+    answer::Answer,
+    bundles::Bundle,
+    gateway::{Gateway, told},
+    refusals::{invalid, scope},
+    request::Request,
+    touch::{CHART_SYSTEM, chart_id},
+};
+use crate::{
+    http::{Issue, IssueCode, Refusal, Severity},
+    smart::Interaction,
+    working::{Cursor, Found, Page, Searched, Sight},
+};
+use axum::http::StatusCode;
+use conformance::search::{
+    Condition, Limits, Match, Options, Query, SearchError, Strictness, Summary, System, Test, parameter,
+    parse, project,
+};
+use fhir::json::Document;
+
+impl Gateway {
+    /// Reads a search.
+    ///
+    /// # Errors
+    /// 400 with the parameter's name as expression.
+    pub(crate) fn query(
+        &self,
+        kind: Option<&str>,
+        pairs: &[(String, String)],
+        strict: bool,
+    ) -> Result<Query, Refusal> {
+        let limits = Limits { count_max: self.settings.page_max, ..Limits::default() };
+        let strictness = if strict { Strictness::Strict } else { Strictness::Lenient };
+        let now_ms = i64::try_from(self.now().0).unwrap_or(i64::MAX);
+        let options = Options { strictness, limits, base: self.base.clone(), now_ms };
+        parse(kind, pairs, &options).map_err(|error| refused(&error))
+    }
+
+    /// Answers a search with a page of matches.
+    pub(crate) async fn search(
+        &self,
+        request: &Request,
+        kind: Option<&'static str>,
+    ) -> Result<Answer, Refusal> {
+        let mut pairs = request.parameters();
+        if let Some(kind) = kind {
+            restrict(request, kind, &mut pairs)?;
+        }
+        let mut query = self.query(kind, &pairs, request.wishes.strict == Some(true))?;
+        if kind.is_none() {
+            let all: Vec<&'static str> = conformance::search::resource_types().collect();
+            let kinds = if query.types.is_empty() { &all } else { &query.types };
+            let mut allowed = Vec::new();
+            for kind in kinds {
+                // In a search of everything the types that the token doesn't reach are left out.
+                match request.allowed(kind, Interaction::Search) {
+                    Ok(filters) if filters.is_empty() => allowed.push(*kind),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            if allowed.is_empty() {
+                return Err(scope("the token's scopes allow no search of everything; search in a type"));
+            }
+            query.types = allowed;
+        }
+        self.touch_for(request, &query).await?;
+        self.by_chart(&mut query)?;
+        let sight = self.sight(&request.asking)?;
+        let after = request.parameter("_cursor").map(Cursor::of_text).transpose().map_err(told)?;
+        let count = query.count.unwrap_or(self.settings.page);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let (page, included, query) = self
+            .blocking(move |set| {
+                let page = set.search(&Searched { query: &query, after: after.as_ref(), count }, &sight)?;
+                let included = set.include(&query, &page.matches, &sight)?;
+                Ok((page, included, query))
+            })
+            .await?;
+        self.page(request, kind, &query, page, included)
+    }
+
+    fn page(
+        &self,
+        request: &Request,
+        kind: Option<&'static str>,
+        query: &Query,
+        page: Page,
+        included: crate::working::Included,
+    ) -> Result<Answer, Refusal> {
+        let path = kind.map_or_else(|| self.base.clone(), |kind| format!("{}/{kind}", self.base));
+        let of_query = |more: Option<String>| {
+            let parts: Vec<&str> = [query.self_query.as_str(), more.as_deref().unwrap_or_default()]
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect();
+            if parts.is_empty() { path.clone() } else { format!("{path}?{}", parts.join("&")) }
+        };
+        let mut bundle = Bundle::new("searchset");
+        bundle.total(page.total);
+        let here = request.parameter("_cursor").map(|cursor| format!("_cursor={cursor}"));
+        bundle.link("self", of_query(here.clone()));
+        if here.is_some() {
+            bundle.link("first", of_query(None));
+        }
+        if let Some(next) = &page.next {
+            bundle.link("next", of_query(Some(format!("_cursor={}", next.to_text()))));
+        }
+        for found in &page.matches {
+            self.found(&mut bundle, query, found, "match");
+        }
+        for found in &included.resources {
+            // What a token doesn't reach isn't brought along either.
+            if matches!(request.allowed(found.place.kind, Interaction::Read), Ok(filters) if filters.is_empty())
+            {
+                self.found(&mut bundle, query, found, "include");
+            }
+        }
+        let mut said: Vec<Issue> = query
+            .ignored
+            .iter()
+            .map(|ignored| Issue {
+                severity: Severity::Warning,
+                code: IssueCode::NotSupported,
+                diagnostics: format!("`{}` was passed over: {}", ignored.name, ignored.reason),
+                expression: vec![ignored.name.clone()],
+            })
+            .collect();
+        if included.cut {
+            said.push(Issue {
+                severity: Severity::Warning,
+                code: IssueCode::Incomplete,
+                diagnostics: "more was to be included than a page may bring; ask for a smaller page"
+                    .to_owned(),
+                expression: Vec::new(),
+            });
+        }
+        if !said.is_empty() {
+            let outcome = Refusal { status: StatusCode::OK, issues: said, headers: Vec::new() }.outcome();
+            bundle.found(None, &outcome, "outcome");
+        }
+        Ok(Answer::of(bundle.into_bytes()))
+    }
+
+    fn found(&self, bundle: &mut Bundle, query: &Query, found: &Found, mode: &str) {
+        let full_url = format!("{}/{}", self.base, found.place);
+        let whole = query.elements.is_empty() && matches!(query.summary, None | Some(Summary::Count));
+        let cut = if whole { None } else { projected(&found.bytes, query) };
+        let bytes = cut.as_ref().map_or(&found.bytes[..], |cut| cut.as_bytes());
+        bundle.found(Some(&full_url), bytes, mode);
+    }
+
+    /// Puts the Patients of a chart in the place of the chart's own id: `identifier=urn:horkos:chart|…`.
+    fn by_chart(&self, query: &mut Query) -> Result<(), Refusal> {
+        if query.types != ["Patient"] {
+            return Ok(());
+        }
+        let Some(id) = parameter("Patient", "_id") else { return Ok(()) };
+        for condition in &mut query.conditions {
+            let Condition::Param { param, test: Test::Any(wanted) } = condition else { continue };
+            let chart = match wanted.as_slice() {
+                [Match::Token { system: System::Is(system), key: Some(key) }]
+                    if param.code == "identifier" && system == CHART_SYSTEM =>
+                {
+                    chart_id(key)
+                }
+                _ => None,
+            };
+            if let Some(chart) = chart {
+                let patients = self.set.patients(&chart).map_err(told)?;
+                let wanted =
+                    patients.into_iter().map(|id| Match::Token { system: System::Any, key: Some(id) });
+                *condition = Condition::Param { param: id, test: Test::Any(wanted.collect()) };
+            }
+        }
+        Ok(())
+    }
+
+    /// The one resource that a condition finds, among those that the caller may see; the charts that it names are opened.
+    ///
+    /// # Errors
+    /// 412 if there are several, 400 for a condition that isn't one.
+    pub(crate) async fn the_one(
+        &self,
+        request: &Request,
+        kind: &'static str,
+        pairs: &[(String, String)],
+    ) -> Result<Option<Found>, Refusal> {
+        let about = pairs.iter().filter(|(name, _)| !matches!(name.as_str(), "_format" | "_pretty"));
+        let pairs: Vec<(String, String)> = about.cloned().collect();
+        // A condition that isn't understood would match too much.
+        let query = self.query(Some(kind), &pairs, true)?;
+        if query.conditions.is_empty() {
+            return Err(invalid("a condition needs at least one search parameter"));
+        }
+        let named = Request { query: pairs, ..request.clone() };
+        self.touch_for(&named, &query).await?;
+        let sight = self.sight(&request.asking)?;
+        let found = self.first_two(query, sight).await?;
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (_, Some(_)) => Err(super::refusals::several()),
+            (one, None) => Ok(one),
+        }
+    }
+
+    async fn first_two(&self, query: Query, sight: Sight) -> Result<Vec<Found>, Refusal> {
+        let page = self
+            .blocking(move |set| set.search(&Searched { query: &query, after: None, count: 2 }, &sight))
+            .await?;
+        Ok(page.matches)
+    }
+}
+
+/// Adds what the token's scopes restrict a search to.
+fn restrict(request: &Request, kind: &str, pairs: &mut Vec<(String, String)>) -> Result<(), Refusal> {
+    let filters = request.allowed(kind, Interaction::Search)?;
+    match filters.as_slice() {
+        [] => Ok(()),
+        [one] => {
+            let more = one.pairs().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            pairs.extend(more);
+            Ok(())
+        }
+        // Each page would have to be the union of several searches.
+        [..] => Err(scope(
+            "several restricted scopes for one type can't be searched together; ask for a token with one",
+        )),
+    }
+}
+
+/// A resource cut down to what was asked for.
+fn projected(bytes: &[u8], query: &Query) -> Option<String> {
+    let document = Document::read(bytes, &fhir::Limits::default()).ok()?;
+    project(document.root(), query.summary, &query.elements)
+}
+
+/// How a search that can't be read is told.
+pub(crate) fn refused(error: &SearchError) -> Refusal {
+    let (status, code) = match error.code() {
+        "not-supported" => (StatusCode::BAD_REQUEST, IssueCode::NotSupported),
+        "too-costly" => (StatusCode::FORBIDDEN, IssueCode::TooCostly),
+        _ => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
+    };
+    let mut issue = Issue::error(code, error.to_string());
+    if !error.expression().is_empty() {
+        issue.expression.push(error.expression().to_owned());
+    }
+    Refusal { status, issues: vec![issue], headers: Vec::new() }
+}

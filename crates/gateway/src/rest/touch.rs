@@ -1,0 +1,179 @@
+//! This file is where it is found out which charts a request touches, and each is opened before anything of it is shown.
+
+use super::{
+    gateway::{Gateway, told},
+    interaction::Instance,
+    request::Request,
+};
+use crate::{
+    http::{IssueCode, Refusal},
+    visit::Asking,
+    working::Place,
+};
+use axum::http::StatusCode;
+use client::About;
+use conformance::search::{Condition, Match, ParamType, Query, Test};
+use futures::{StreamExt as _, stream};
+use primitives::{ChartId, Hash};
+use std::collections::BTreeSet;
+
+/// Identifier system under which a chart's own id is looked up: how a member opens another's chart.
+pub(crate) const CHART_SYSTEM: &str = "urn:horkos:chart";
+
+/// Charts opened at once.
+const AT_ONCE: usize = 16;
+
+impl Gateway {
+    /// Opens the chart in which a resource lies, if it is known here.
+    pub(crate) async fn touch(&self, asking: &Asking, of: &Instance) -> Result<(), Refusal> {
+        let place = Place { kind: of.kind, id: of.id.clone() };
+        match self.chart_of(asking, &place).await? {
+            Some(chart) => self.open(asking, chart).await,
+            None => self.visits.fresh(self.now()),
+        }
+    }
+
+    /// The chart in which a resource lies.
+    pub(crate) async fn chart_of(&self, asking: &Asking, place: &Place) -> Result<Option<ChartId>, Refusal> {
+        if let Some(lies) = self.set.lies(place).map_err(told)? {
+            return Ok(Some(lies.chart));
+        }
+        if place.kind != "Patient" {
+            return Ok(None);
+        }
+        // Its chart may be known though nobody has opened it yet.
+        self.chart_of_token(asking, &self.patient_token(&place.id)).await
+    }
+
+    /// The token under which the organisation finds the chart of its patient with this id.
+    pub(crate) fn patient_token(&self, id: &str) -> String {
+        format!("{}/Patient/{id}", self.base)
+    }
+
+    pub(crate) async fn chart_of_token(
+        &self,
+        asking: &Asking,
+        token: &str,
+    ) -> Result<Option<ChartId>, Refusal> {
+        asking.user.client().chart_of_token(token).await.map_err(|error| {
+            tracing::warn!(%error, "the node doesn't say which chart it is");
+            super::refusals::stale()
+        })
+    }
+
+    /// The organisation's directory chart, if it has one yet.
+    pub(crate) async fn directory(&self, asking: &Asking) -> Result<Option<ChartId>, Refusal> {
+        asking.user.client().known_chart(About::Directory).await.map_err(|error| {
+            tracing::warn!(%error, "the node doesn't say which chart is the directory");
+            super::refusals::stale()
+        })
+    }
+
+    /// Opens a chart. One that isn't there shows nothing, which is no error here.
+    pub(crate) async fn open(&self, asking: &Asking, chart: ChartId) -> Result<(), Refusal> {
+        match self.visits.open(asking, chart).await {
+            Err(refusal) if refusal.status == StatusCode::NOT_FOUND => Ok(()),
+            result => result,
+        }
+    }
+
+    async fn open_all(&self, asking: &Asking, charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
+        let mut opened =
+            stream::iter(charts.into_iter().map(|chart| self.open(asking, chart))).buffer_unordered(AT_ONCE);
+        while let Some(result) = opened.next().await {
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Opens the charts that a search names. One that names none covers the charts under a visit, and up to so many more.
+    pub(crate) async fn touch_for(&self, request: &Request, query: &Query) -> Result<(), Refusal> {
+        let asking = &request.asking;
+        self.visits.fresh(self.now())?;
+        let mut charts = BTreeSet::new();
+        let mut names = false;
+        for place in places(query) {
+            names = true;
+            charts.extend(self.chart_of(asking, &place).await?);
+        }
+        for (system, value) in identifiers(request, query) {
+            names = true;
+            if system == CHART_SYSTEM {
+                charts.extend(chart_id(&value));
+            } else {
+                charts.extend(self.chart_of_token(asking, &format!("{system}|{value}")).await?);
+            }
+        }
+        let all_directory =
+            !query.types.is_empty() && query.types.iter().all(|kind| fhir::types::is_directory(kind));
+        if all_directory {
+            charts.extend(self.directory(asking).await?);
+        } else if !names {
+            let sight = self.sight(asking)?;
+            let most = self.visits.settings().batch_max;
+            let others = self.set.charts_beyond(&sight, most.saturating_add(1)).map_err(told)?;
+            let others: Vec<ChartId> =
+                others.into_iter().filter(|chart| self.visits.seen(asking, chart).is_none()).collect();
+            if others.len() > most {
+                let said = format!(
+                    "the search would open more than {most} charts; name the patient, or ask for an export"
+                );
+                return Err(Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, said));
+            }
+            charts.extend(others);
+        }
+        self.open_all(asking, charts).await
+    }
+}
+
+/// The resources that a search names by id: its own, or a patient by reference.
+fn places(query: &Query) -> BTreeSet<Place> {
+    let mut places = BTreeSet::new();
+    for condition in &query.conditions {
+        let Condition::Param { param, test: Test::Any(wanted) } = condition else { continue };
+        for wanted in wanted {
+            match wanted {
+                Match::Token { key: Some(id), .. } if param.code == "_id" => {
+                    let kinds = query.types.iter().map(|kind| Place { kind, id: id.clone() });
+                    places.extend(kinds);
+                }
+                Match::Reference { kind: None | Some("Patient"), id, .. }
+                    if param.kind == ParamType::Reference && param.targets.contains(&"Patient") =>
+                {
+                    places.insert(Place { kind: "Patient", id: id.clone() });
+                }
+                _ => {}
+            }
+        }
+    }
+    places
+}
+
+/// The identifiers by which a search names patients: of the Patient searched, or behind a reference to one.
+fn identifiers(request: &Request, query: &Query) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (name, value) in &request.query {
+        let of_patient = name == "identifier" && query.types == ["Patient"];
+        let chained = name.strip_suffix(".identifier").is_some_and(|reference| {
+            let (reference, kind) =
+                reference.split_once(':').map_or((reference, None), |(name, kind)| (name, Some(kind)));
+            kind.is_none_or(|kind| kind == "Patient")
+                && query.types.iter().any(|of| {
+                    conformance::search::parameter(of, reference)
+                        .is_some_and(|param| param.targets.contains(&"Patient"))
+                })
+        });
+        if of_patient || chained {
+            let tokens = value.split(',').filter_map(|token| token.split_once('|'));
+            found.extend(tokens.map(|(system, value)| (system.to_owned(), value.to_owned())));
+        }
+    }
+    found
+}
+
+/// A chart's id in hexadecimal.
+pub(crate) fn chart_id(text: &str) -> Option<ChartId> {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(ChartId(Hash(bytes)))
+}

@@ -1,0 +1,9 @@
+//! A gateway's life: from its configuration file to a clean end.
+
+mod config;
+mod error;
+mod run;
+
+pub use config::{Config, ConfigError, load_config};
+pub use error::StartError;
+pub use run::Running;

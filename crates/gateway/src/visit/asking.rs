@@ -1,0 +1,41 @@
+//! This file is where it stands who asks, and why: what a visit belongs to.
+
+use super::users::User;
+use ledger::consent::Purpose;
+use std::sync::Arc;
+
+/// Who asks for what reason. A visit is reused only by the same user, for the same purpose.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The user.
+    pub user: Arc<User>,
+    /// What for.
+    pub purpose: Purpose,
+    /// A declared emergency.
+    pub emergency: Option<BreakGlass>,
+}
+
+/// A declared emergency, as a header says it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BreakGlass {
+    /// Why, in words: goes, sealed, into the chart's audit record.
+    pub reason: String,
+}
+
+/// By what visits are told apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Hand {
+    user: String,
+    purpose: String,
+    emergency: bool,
+}
+
+impl Asking {
+    pub(super) fn hand(&self) -> Hand {
+        Hand {
+            user: self.user.name().to_owned(),
+            purpose: self.purpose.code().to_owned(),
+            emergency: self.emergency.is_some(),
+        }
+    }
+}

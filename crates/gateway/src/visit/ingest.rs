@@ -1,0 +1,123 @@
+//! This file is where what a look at a chart brought becomes versions of the working set: under the organisation's own ids, or
+//! under ids derived for what others wrote.
+
+use crate::working::{Class, Place, Version, WorkingError, WorkingSet};
+use client::{
+    Record,
+    open::{Look, Seen},
+};
+use fhir::{
+    Limits,
+    json::Document,
+    stamp::{Stamp, stamp},
+};
+use primitives::{Millis, OrgId, domain, hash};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The id under which a resource of another organisation is served here: its own ids may be taken already.
+#[must_use]
+pub fn foreign_id(writer: &OrgId, kind: &str, id: &str) -> String {
+    let hash = hash(domain::BLOB, &[b"foreign id", writer.0.as_bytes(), kind.as_bytes(), id.as_bytes()]);
+    let mut text = hex::encode(hash.as_bytes());
+    text.truncate(40);
+    text
+}
+
+/// An instant as FHIR spells it.
+#[must_use]
+pub fn instant(time: Millis) -> String {
+    let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map_or_else(|_| "9999-12-31T23:59:59.999Z".to_owned(), |time| format!("{time:.3}"))
+}
+
+/// The resource as it is served: under this place, version and time, with links that lead to what is served here.
+///
+/// `links` says what a link's text becomes, if anything.
+#[must_use]
+pub fn served(
+    bytes: &[u8],
+    place: &Place,
+    version: u32,
+    updated: Millis,
+    links: impl Fn(&str) -> Option<String>,
+) -> Option<Vec<u8>> {
+    let document = Document::read(bytes, &Limits::default()).ok()?;
+    let updated = instant(updated);
+    let said = Stamp { id: &place.id, version, updated: &updated };
+    Some(stamp(document.root(), &said, |link| links(&link.text)))
+}
+
+/// Takes what a look brought into the working set.
+///
+/// # Errors
+/// [`WorkingError`].
+pub(super) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), WorkingError> {
+    let urls: BTreeSet<&str> = look
+        .records
+        .iter()
+        .filter_map(|seen| seen.record.around.full_url.as_ref())
+        .map(|url| &**url)
+        .filter(|url| url.starts_with("urn:"))
+        .collect();
+    let mut batches: BTreeMap<([u8; 16], &str), Place> = BTreeMap::new();
+    for seen in &look.records {
+        if let (Some(url), Some(place)) = (&seen.record.around.full_url, place(own, seen))
+            && urls.contains(&**url)
+        {
+            batches.insert((seen.record.around.batch, url), place);
+        }
+    }
+    let mut versions = Vec::with_capacity(look.records.len());
+    for seen in &look.records {
+        let Some(place) = place(own, seen) else { continue };
+        // Without its name a category can't be told; it is told with everything permitted.
+        let Some(category) = seen.category.clone() else { continue };
+        let is_own = seen.writer == *own;
+        let Record { around, bytes } = &seen.record;
+        let links = |text: &str| -> Option<String> {
+            if text.starts_with("urn:") {
+                return batches.get(&(around.batch, text)).map(ToString::to_string);
+            }
+            if is_own {
+                return None;
+            }
+            // What another organisation calls `Patient/1` is somebody else here.
+            let (kind, id) = text.split_once('/')?;
+            let kind = fhir::types::r4(kind)?;
+            let id = id.split('/').next()?;
+            Some(format!("{kind}/{}", foreign_id(&seen.writer, kind, id)))
+        };
+        let served = if around.deleted {
+            Vec::new()
+        } else {
+            match served(bytes, &place, around.version, seen.time, links) {
+                Some(served) => served,
+                // Sealed by another organisation and no resource: it is told by `open`, here it can't be shown.
+                None => continue,
+            }
+        };
+        versions.push(Version {
+            class: Class { chart: look.chart, category, writer: seen.writer.clone() },
+            own: is_own,
+            also: around.also.iter().copied().collect(),
+            version: around.version,
+            updated: seen.time,
+            deleted: around.deleted,
+            newest: seen.newest,
+            bytes: served,
+            source: seen.id.0.to_vec(),
+            place,
+        });
+    }
+    set.put(&versions, &[(look.chart, look.lines)])
+}
+
+/// Where a record is served.
+fn place(own: &OrgId, seen: &Seen) -> Option<Place> {
+    let around = &seen.record.around;
+    let kind = fhir::types::r4(&around.kind)?;
+    let id =
+        if seen.writer == *own { around.id.to_string() } else { foreign_id(&seen.writer, kind, &around.id) };
+    Some(Place { kind, id })
+}

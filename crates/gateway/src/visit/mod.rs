@@ -1,0 +1,13 @@
+//! Visits: the minutes in which a user browses a chart under one access that is final on the ledger.
+
+mod asking;
+mod ingest;
+mod users;
+mod visits;
+mod watch;
+
+pub use asking::{Asking, BreakGlass};
+pub use ingest::{foreign_id, instant, served};
+pub use users::{User, UserError, Users};
+pub use visits::{Seen, Settings, Visits};
+pub use watch::Watch;

@@ -1,0 +1,143 @@
+//! This file is where the gateway listens to the ledger: how new the newest final block is, and in which charts something
+//! happened that may end a visit.
+
+use client::{Client, Follower, Heard, rpc::CallError};
+use ledger::Event;
+use primitives::{ChartId, Millis, Span};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio::sync::{Notify, watch};
+
+/// How long one call waits for something to happen. Short enough that the newest block's time is never much older.
+const WAIT: Span = Span::secs(1);
+
+/// Pause after a call that failed.
+const PAUSE: Span = Span(500);
+
+/// What is heard of the ledger.
+#[derive(Default)]
+pub struct Watch {
+    /// Time of the newest final block; 0 before the first was heard of.
+    newest: AtomicU64,
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Charts to be followed from a line on, not yet with the follower.
+    waiting: BTreeMap<ChartId, u64>,
+    changed: BTreeSet<ChartId>,
+    /// How often something happened in a chart: so that what happens while a chart is being opened isn't missed.
+    marks: BTreeMap<ChartId, u64>,
+}
+
+impl Watch {
+    /// Time of the newest final block that was heard of.
+    #[must_use]
+    pub fn newest(&self) -> Option<Millis> {
+        match self.newest.load(Ordering::Acquire) {
+            0 => None,
+            time => Some(Millis(time)),
+        }
+    }
+
+    fn state<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes how things stand in a chart that is about to be opened.
+    pub(super) fn mark(&self, chart: &ChartId) -> u64 {
+        self.state(|state| state.marks.get(chart).copied().unwrap_or(0))
+    }
+
+    /// Follows a chart from this line of its log on. If something happened since the mark, the visit ends at once.
+    pub(super) fn follow(&self, chart: ChartId, lines: u64, mark: u64) {
+        self.state(|state| {
+            if state.marks.get(&chart).copied().unwrap_or(0) == mark {
+                state.waiting.insert(chart, lines);
+            } else {
+                state.changed.insert(chart);
+                state.waiting.insert(chart, lines);
+            }
+        });
+        self.wake.notify_one();
+    }
+
+    /// The charts in which something happened since this was last asked.
+    pub(super) fn changed(&self) -> BTreeSet<ChartId> {
+        self.state(|state| std::mem::take(&mut state.changed))
+    }
+
+    fn heard(&self, heard: &Heard) {
+        self.newest.store(heard.as_of.time.0, Ordering::Release);
+        self.state(|state| {
+            for line in heard.lines.iter().filter(|line| ends(line.event.as_ref())) {
+                let chart = line.logged.chart;
+                *state.marks.entry(chart).or_default() += 1;
+                state.changed.insert(chart);
+            }
+        });
+    }
+
+    /// Asks once how things stand, so that something can be served at once.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn begin(&self, client: &Client) -> Result<(), CallError> {
+        let status = client.status().await?;
+        self.newest.store(status.time.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Listens until it is told to stop.
+    pub async fn run(self: Arc<Self>, client: Client, mut stop: watch::Receiver<bool>) {
+        let mut follower = client.follow();
+        loop {
+            self.take_up(&mut follower);
+            let next = tokio::select! {
+                next = follower.next(WAIT) => Some(next),
+                () = self.wake.notified() => None,
+                _ = stop.changed() => return,
+            };
+            match next {
+                None => {}
+                Some(Ok(heard)) => self.heard(&heard),
+                Some(Err(error)) => {
+                    tracing::warn!(%error, "the node doesn't tell what happens on the ledger");
+                    client.host().sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take_up(&self, follower: &mut Follower) {
+        let waiting = self.state(|state| std::mem::take(&mut state.waiting));
+        for (chart, line) in waiting {
+            if follower.add(chart, line).is_err() {
+                // A chart that can't be followed is never browsed without a round: its visits end at once.
+                self.state(|state| state.changed.insert(chart));
+            }
+        }
+    }
+}
+
+/// Whether an event may change what somebody may see. What isn't known may.
+fn ends(event: Option<&Event>) -> bool {
+    match event {
+        Some(
+            Event::Committed(_)
+            | Event::Acknowledged(_)
+            | Event::Decided(_)
+            | Event::Repeated(_)
+            | Event::ClaimOffered(_)
+            | Event::Created(_),
+        ) => false,
+        Some(_) | None => true,
+    }
+}

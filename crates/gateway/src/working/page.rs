@@ -1,0 +1,348 @@
+//! This file is where a search is carried out: matches in a stable order, page by page, counted if wanted.
+
+use super::{
+    condition::{Conditions, Subject},
+    error::WorkingError,
+    numbers,
+    place::Place,
+    set::WorkingSet,
+    sight::Sight,
+};
+use conformance::search::{
+    Condition, Index, Nowhere, ParamType, Query, Sort, Summary, Total, index, matches, sort_key,
+};
+use fhir::{Limits, json::Document};
+use primitives::Millis;
+use rusqlite::{Connection, Row, params_from_iter, types::Value};
+use std::cmp::Ordering;
+
+/// Resources that are looked at one by one, at most, where SQL can't decide or sort.
+const SCANNED_MAX: usize = 20_000;
+
+/// A resource that was found.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Found {
+    pub(super) rid: i64,
+    /// Type and id.
+    pub place: Place,
+    /// The version.
+    pub version: u32,
+    /// When it became final.
+    pub updated: Millis,
+    /// The resource.
+    pub bytes: Vec<u8>,
+}
+
+/// What to search, and which page of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Searched<'a> {
+    /// What is searched.
+    pub query: &'a Query,
+    /// Where the page begins; none is the first one.
+    pub after: Option<&'a Cursor>,
+    /// Matches on a page, at most.
+    pub count: usize,
+}
+
+/// A page of matches.
+#[derive(Clone, Default)]
+pub struct Page {
+    /// The matches, in order.
+    pub matches: Vec<Found>,
+    /// Where the next page begins; none if this is the last one.
+    pub next: Option<Cursor>,
+    /// All matches, counted, if that was wanted or costs nothing.
+    pub total: Option<u64>,
+}
+
+/// A place between two matches: sort keys and resource of the one before it. New resources don't shift it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// For each sort key its bytes; none where the resource has no value.
+    keys: Vec<Option<Vec<u8>>>,
+    rid: i64,
+}
+
+impl Cursor {
+    /// As text for a link.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{:x}", self.rid);
+        for key in &self.keys {
+            text.push('.');
+            match key {
+                Some(key) => text.push_str(&hex::encode(key)),
+                None => text.push('-'),
+            }
+        }
+        text
+    }
+
+    /// From such a text.
+    ///
+    /// # Errors
+    /// [`WorkingError::Cursor`].
+    pub fn of_text(text: &str) -> Result<Self, WorkingError> {
+        let mut parts = text.split('.');
+        let rid = parts.next().and_then(|rid| i64::from_str_radix(rid, 16).ok());
+        let keys = parts.map(|key| match key {
+            "-" => Some(None),
+            key => hex::decode(key).ok().map(Some),
+        });
+        let keys = keys.collect::<Option<Vec<_>>>();
+        match (rid, keys) {
+            (Some(rid), Some(keys)) => Ok(Self { keys, rid }),
+            _ => Err(WorkingError::Cursor),
+        }
+    }
+}
+
+/// How SQL can sort, if it can.
+enum Order {
+    /// By the resource's own number: the order in which resources came in.
+    Rid,
+    /// By this expression of integers, rising or falling.
+    By(Sorter),
+    /// Only by looking at each.
+    Scanned,
+}
+
+struct Sorter {
+    descending: bool,
+    what: What,
+}
+
+enum What {
+    Updated,
+    /// The parameter's number.
+    Date(i64),
+}
+
+pub(super) const COLUMNS: &str = ".rid AS rid, {r}.kind AS kind, {r}.id AS id, {r}.version AS version, {r}.updated AS updated, {r}.bytes AS bytes";
+
+/// The columns of a [`Found`].
+pub(super) fn columns(alias: usize) -> String {
+    format!("r{alias}{}", COLUMNS.replace("{r}", &format!("r{alias}")))
+}
+
+pub(super) fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
+    let updated: i64 = row.get("updated")?;
+    Ok(Found {
+        rid: row.get("rid")?,
+        place: Place { kind: numbers::kind_of(row.get("kind")?).unwrap_or("Basic"), id: row.get("id")? },
+        version: row.get("version")?,
+        updated: Millis(u64::try_from(updated).unwrap_or(0)),
+        bytes: row.get("bytes")?,
+    })
+}
+
+impl WorkingSet {
+    /// One page of the resources that answer a search, as far as they may be seen: what may not be seen is neither found nor
+    /// counted, and makes no page shorter.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn search(&self, searched: &Searched<'_>, sight: &Sight) -> Result<Page, WorkingError> {
+        if sight.is_blind() {
+            return Ok(Page { total: Some(0), ..Page::default() });
+        }
+        let db = self.read();
+        let query = searched.query;
+        let subject = Subject { alias: 1, kinds: &query.types };
+        let mut written = Conditions::new(&db, sight, self.base());
+        kinds(&mut written, &query.types);
+        written.sql.push(" AND ");
+        written.visible(1);
+        written.all(subject, &query.conditions)?;
+        if written.beyond {
+            return Err(WorkingError::Beyond);
+        }
+        let counts = query.summary == Some(Summary::Count) || query.count == Some(0);
+        let order = order(&query.types, &query.sort);
+        match (written.checked, order) {
+            (false, order @ (Order::Rid | Order::By(_))) => {
+                let wanted = counts || matches!(query.total, Some(Total::Accurate | Total::Estimate));
+                let counted = if wanted { Some(count(&db, &written)?) } else { None };
+                if counts {
+                    return Ok(Page { total: counted, ..Page::default() });
+                }
+                sorted(&db, &written, &order, searched, counted)
+            }
+            (_, _) => scanned(&db, &written, searched, counts),
+        }
+    }
+}
+
+fn kinds(written: &mut Conditions<'_>, types: &[&'static str]) {
+    match types {
+        [] => written.sql.push("1"),
+        [kind] => written.sql.push("r1.kind = ").bind(numbers::kind(kind)),
+        several => {
+            let numbers = several.iter().map(|kind| Value::from(numbers::kind(kind))).collect();
+            written.sql.push("r1.kind IN rarray(").bind_many(std::rc::Rc::new(numbers)).push(")")
+        }
+    };
+}
+
+fn order(types: &[&'static str], sort: &[Sort]) -> Order {
+    match (types, sort) {
+        (_, []) => Order::Rid,
+        (_, [one]) if one.param.code == "_lastUpdated" => {
+            Order::By(Sorter { descending: one.descending, what: What::Updated })
+        }
+        ([kind], [one]) if one.param.kind == ParamType::Date => {
+            let what = What::Date(numbers::param(kind, one.param));
+            Order::By(Sorter { descending: one.descending, what })
+        }
+        (_, _) => Order::Scanned,
+    }
+}
+
+fn count(db: &Connection, written: &Conditions<'_>) -> Result<u64, WorkingError> {
+    let sql = format!("SELECT count(*) FROM resource r1 WHERE {}", written.sql.text);
+    let counted: i64 =
+        db.prepare_cached(&sql)?.query_row(params_from_iter(&written.sql.bound), |row| row.get(0))?;
+    Ok(u64::try_from(counted).unwrap_or(0))
+}
+
+/// A page that SQL sorts and cuts.
+fn sorted(
+    db: &Connection,
+    written: &Conditions<'_>,
+    order: &Order,
+    searched: &Searched<'_>,
+    counted: Option<u64>,
+) -> Result<Page, WorkingError> {
+    let mut sql = written.sql.clone();
+    let conditions = std::mem::take(&mut sql.text);
+    let key = match order {
+        Order::Rid | Order::Scanned => None,
+        Order::By(Sorter { descending, what }) => {
+            // Resources without a value come last, whichever way it is sorted.
+            let text = match (what, descending) {
+                (What::Updated, _) => "r1.updated".to_owned(),
+                (What::Date(p), false) => format!(
+                    "coalesce((SELECT min(lo) FROM dat WHERE rid = r1.rid AND p = {p}), {})",
+                    i64::MAX
+                ),
+                (What::Date(p), true) => format!(
+                    "coalesce((SELECT max(hi) FROM dat WHERE rid = r1.rid AND p = {p}), {})",
+                    i64::MIN
+                ),
+            };
+            Some((text, *descending))
+        }
+    };
+    let columns = columns(1);
+    let shown = key.as_ref().map_or("0", |(text, _)| text);
+    sql.push(&format!(
+        "SELECT * FROM (SELECT {columns}, {shown} AS sorting FROM resource r1 WHERE {conditions}) WHERE 1"
+    ));
+    if let Some(after) = searched.after {
+        match (&key, after.keys.as_slice()) {
+            (None, []) => {
+                sql.push(" AND rid > ").bind(after.rid);
+            }
+            (Some((_, descending)), [Some(bytes)]) => {
+                let bytes = <[u8; 8]>::try_from(&bytes[..]).map_err(|_| WorkingError::Cursor)?;
+                let at = i64::from_be_bytes(bytes);
+                let sign = if *descending { "<" } else { ">" };
+                sql.push(&format!(" AND (sorting {sign} ")).bind(at);
+                sql.push(" OR (sorting = ").bind(at).push(" AND rid > ").bind(after.rid).push("))");
+            }
+            _ => return Err(WorkingError::Cursor),
+        }
+    }
+    sql.push(match &key {
+        None => " ORDER BY rid",
+        Some((_, false)) => " ORDER BY sorting, rid",
+        Some((_, true)) => " ORDER BY sorting DESC, rid",
+    });
+    let limit = searched.count.saturating_add(1);
+    sql.push(" LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    let mut statement = db.prepare_cached(&sql.text)?;
+    let rows = statement
+        .query_map(params_from_iter(&sql.bound), |row| Ok((found(row)?, row.get::<_, i64>("sorting")?)))?;
+    let mut rows: Vec<(Found, i64)> = rows.collect::<Result<_, _>>()?;
+    let more = rows.len() > searched.count;
+    rows.truncate(searched.count);
+    let next = rows.last().filter(|_| more).map(|(last, at)| Cursor {
+        keys: key.iter().map(|_| Some(at.to_be_bytes().to_vec())).collect(),
+        rid: last.rid,
+    });
+    // A first page that is the last one has them all.
+    let whole = (searched.after.is_none() && !more).then_some(rows.len() as u64);
+    let matches = rows.into_iter().map(|(found, _)| found).collect();
+    Ok(Page { matches, next, total: counted.or(whole) })
+}
+
+/// A page for which each candidate is looked at.
+fn scanned(
+    db: &Connection,
+    written: &Conditions<'_>,
+    searched: &Searched<'_>,
+    counts: bool,
+) -> Result<Page, WorkingError> {
+    let query = searched.query;
+    let limit = SCANNED_MAX + 1;
+    let sql = format!(
+        "SELECT {} FROM resource r1 WHERE {} ORDER BY r1.rid LIMIT {limit}",
+        columns(1),
+        written.sql.text
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&written.sql.bound))?;
+    let mut all: Vec<(Vec<Option<Vec<u8>>>, Found)> = Vec::new();
+    let mut looked = 0;
+    while let Some(row) = rows.next()? {
+        looked += 1;
+        if looked > SCANNED_MAX {
+            return Err(WorkingError::TooCostly { max: SCANNED_MAX });
+        }
+        let found = found(row)?;
+        let index = reindex(&found)?;
+        // Chains and `_has` were decided by SQL; what only SQL narrowed down is compared here.
+        let holds = !written.checked
+            || query.conditions.iter().all(|condition| match condition {
+                Condition::Param { .. } => matches(condition, &index, &Nowhere),
+                Condition::Chain { .. } | Condition::Has { .. } => true,
+            });
+        if holds {
+            let keys =
+                query.sort.iter().map(|sort| sort_key(sort, &index).map(|key| key.as_bytes().to_vec()));
+            all.push((keys.collect(), found));
+        }
+    }
+    let total = Some(all.len() as u64);
+    if counts {
+        return Ok(Page { total, ..Page::default() });
+    }
+    let compare = |one: (&[Option<Vec<u8>>], i64), other: (&[Option<Vec<u8>>], i64)| -> Ordering {
+        let by_key =
+            query.sort.iter().zip(one.0.iter().zip(other.0)).map(|(sort, (one, other))| match (one, other) {
+                (Some(one), Some(other)) if sort.descending => other.cmp(one),
+                (Some(one), Some(other)) => one.cmp(other),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => Ordering::Equal,
+            });
+        by_key.fold(Ordering::Equal, Ordering::then).then(one.1.cmp(&other.1))
+    };
+    all.sort_by(|one, other| compare((&one.0, one.1.rid), (&other.0, other.1.rid)));
+    if let Some(after) = searched.after {
+        if after.keys.len() != query.sort.len() {
+            return Err(WorkingError::Cursor);
+        }
+        all.retain(|(keys, found)| compare((keys, found.rid), (&after.keys, after.rid)) == Ordering::Greater);
+    }
+    let more = all.len() > searched.count;
+    all.truncate(searched.count);
+    let next = all.last().filter(|_| more).map(|(keys, found)| Cursor { keys: keys.clone(), rid: found.rid });
+    Ok(Page { matches: all.into_iter().map(|(_, found)| found).collect(), next, total })
+}
+
+fn reindex(found: &Found) -> Result<Index, WorkingError> {
+    let broken = || WorkingError::NotAResource(found.place.to_string());
+    let document = Document::read(&found.bytes[..], &Limits::default()).map_err(|_| broken())?;
+    index(document.root()).ok_or_else(broken)
+}

@@ -1,0 +1,308 @@
+//! This file is where versions of resources come into the working set, and go again when the access to them ends.
+
+use super::{
+    error::WorkingError,
+    numbers,
+    place::{Class, Place},
+    rows::{self, Systems},
+    set::{WorkingSet, find_chart},
+    sight::chart_key,
+};
+use conformance::search::{Index, index};
+use fhir::{Limits, json::Document};
+use primitives::{ChartId, Millis};
+use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::BTreeSet;
+
+/// A class that nobody may see: stands where a resource's newest version isn't known here.
+const HIDDEN: i64 = 0;
+
+/// One version of a resource, as it is served.
+#[derive(Clone)]
+pub struct Version {
+    /// Type and id.
+    pub place: Place,
+    /// To what it belongs.
+    pub class: Class,
+    /// Whether this organisation wrote it: then it stays when accesses end.
+    pub own: bool,
+    /// Charts of other patients whom it names.
+    pub also: Vec<ChartId>,
+    /// The version, from 1.
+    pub version: u32,
+    /// Time of the block in which it became final.
+    pub updated: Millis,
+    /// Whether it is a deletion.
+    pub deleted: bool,
+    /// Whether nothing newer exists, seen or unseen.
+    pub newest: bool,
+    /// The resource as it is served, with id and meta; empty of a deletion.
+    pub bytes: Vec<u8>,
+    /// Whatever the caller needs to find the record again.
+    pub source: Vec<u8>,
+}
+
+/// A version with all that it is found by.
+struct Ready<'a> {
+    version: &'a Version,
+    index: Option<Index>,
+}
+
+fn read(place: &Place, bytes: &[u8]) -> Result<Index, WorkingError> {
+    let broken = || WorkingError::NotAResource(place.to_string());
+    let document = Document::read(bytes, &Limits::default()).map_err(|_| broken())?;
+    index(document.root()).ok_or_else(broken)
+}
+
+impl WorkingSet {
+    /// Takes in versions, all or none; what is there already stays as it is. `lines` tells for each chart up to which line
+    /// of its log the working set is complete from now on.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn put(&self, versions: &[Version], lines: &[(ChartId, u64)]) -> Result<(), WorkingError> {
+        let ready: Vec<Ready<'_>> = versions
+            .iter()
+            .map(|version| {
+                let index = if version.deleted { None } else { Some(read(&version.place, &version.bytes)?) };
+                Ok(Ready { version, index })
+            })
+            .collect::<Result<_, WorkingError>>()?;
+        self.write(|db, systems| {
+            for ready in &ready {
+                put_one(db, systems, ready)?;
+            }
+            for (chart, lines) in lines {
+                let number = chart_number(db, chart)?;
+                db.prepare_cached("UPDATE chart SET lines = max(lines, ?2) WHERE id = ?1")?
+                    .execute((number, i64::try_from(*lines).unwrap_or(i64::MAX)))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Up to which line of its log the chart is complete here; 0 if it isn't known.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn lines(&self, chart: &ChartId) -> Result<u64, WorkingError> {
+        let db = self.read();
+        let lines: Option<i64> = db
+            .prepare_cached("SELECT lines FROM chart WHERE chart = ?1")?
+            .query_row([chart_key(chart)], |row| row.get(0))
+            .optional()?;
+        Ok(lines.and_then(|lines| u64::try_from(lines).ok()).unwrap_or(0))
+    }
+
+    /// Wipes what other organisations wrote into a chart, but for these classes: nobody here may see it any more.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn purge(&self, chart: &ChartId, keep: &BTreeSet<Class>) -> Result<u64, WorkingError> {
+        self.write(|db, _| {
+            let Some(number) = find_chart(db, chart)? else { return Ok(0) };
+            let mut foreign =
+                db.prepare_cached("SELECT id, category, writer FROM class WHERE chart = ?1 AND own = 0")?;
+            let rows = foreign.query_map([number], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+            })?;
+            let rows: Vec<(i64, String, String)> = rows.collect::<Result<_, _>>()?;
+            let mut wiped = 0;
+            for (class, category, writer) in rows {
+                let kept = keep.iter().any(|kept| {
+                    kept.chart == *chart && kept.category == category && *kept.writer.0 == *writer
+                });
+                if !kept {
+                    wiped += wipe_class(db, class)?;
+                }
+            }
+            if wiped > 0 {
+                // What was wiped has to be fetched anew.
+                db.prepare_cached("UPDATE chart SET lines = 0 WHERE id = ?1")?.execute([number])?;
+            }
+            Ok(wiped)
+        })
+    }
+
+    /// Wipes a resource with all its versions: it was erased.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn erase(&self, place: &Place) -> Result<(), WorkingError> {
+        self.write(|db, _| {
+            let rid: Option<i64> = db
+                .prepare_cached("SELECT rid FROM resource WHERE kind = ?1 AND id = ?2")?
+                .query_row((numbers::kind(place.kind), &place.id), |row| row.get(0))
+                .optional()?;
+            rid.map_or(Ok(()), |rid| Ok(wipe(db, rid)?))
+        })
+    }
+}
+
+fn wipe_class(db: &Connection, class: i64) -> rusqlite::Result<u64> {
+    let mut of_class = db.prepare_cached(
+        "SELECT rid FROM resource WHERE class = ?1 UNION SELECT rid FROM version WHERE class = ?1",
+    )?;
+    let rids: Vec<i64> = of_class.query_map([class], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for rid in &rids {
+        wipe(db, *rid)?;
+    }
+    db.prepare_cached("DELETE FROM class WHERE id = ?1")?.execute([class])?;
+    Ok(rids.len() as u64)
+}
+
+fn wipe(db: &Connection, rid: i64) -> rusqlite::Result<()> {
+    let mut known: Option<(i64, Vec<u8>)> = db
+        .prepare_cached("SELECT kind, bytes FROM resource WHERE rid = ?1")?
+        .query_row([rid], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let former = known.as_mut().filter(|(_, bytes)| !bytes.is_empty()).and_then(|(kind, bytes)| {
+        let place = Place { kind: numbers::kind_of(*kind)?, id: String::new() };
+        read(&place, bytes).ok()
+    });
+    match former {
+        Some(index) => rows::remove(db, &mut Systems::default(), rid, &index)?,
+        None => rows::sweep(db, rid)?,
+    }
+    for sql in [
+        "DELETE FROM resource WHERE rid = ?1",
+        "DELETE FROM version WHERE rid = ?1",
+        "DELETE FROM also WHERE rid = ?1",
+    ] {
+        db.prepare_cached(sql)?.execute([rid])?;
+    }
+    Ok(())
+}
+
+fn chart_number(db: &Connection, chart: &ChartId) -> rusqlite::Result<i64> {
+    if let Some(number) = find_chart(db, chart)? {
+        return Ok(number);
+    }
+    db.prepare_cached("INSERT INTO chart(chart) VALUES (?1)")?.execute([chart_key(chart)])?;
+    Ok(db.last_insert_rowid())
+}
+
+fn class_number(db: &Connection, chart: i64, class: &Class, own: bool) -> rusqlite::Result<i64> {
+    let found: Option<i64> = db
+        .prepare_cached("SELECT id FROM class WHERE chart = ?1 AND category = ?2 AND writer = ?3")?
+        .query_row((chart, &class.category, &*class.writer.0), |row| row.get(0))
+        .optional()?;
+    if let Some(number) = found {
+        return Ok(number);
+    }
+    db.prepare_cached("INSERT INTO class(chart, category, writer, own) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((chart, &class.category, &*class.writer.0, own))?;
+    Ok(db.last_insert_rowid())
+}
+
+/// What is current of a resource.
+struct Current {
+    rid: i64,
+    version: u32,
+    class: i64,
+    updated: i64,
+    deleted: bool,
+    bytes: Vec<u8>,
+}
+
+fn put_one(db: &Connection, systems: &mut Systems, ready: &Ready<'_>) -> Result<(), WorkingError> {
+    let Ready { version: new, index } = ready;
+    let kind = numbers::kind(new.place.kind);
+    let chart = chart_number(db, &new.class.chart)?;
+    let class = class_number(db, chart, &new.class, new.own)?;
+    let updated = i64::try_from(new.updated.0).unwrap_or(i64::MAX);
+    let known = db
+        .prepare_cached(
+            "SELECT rid, version, class, updated, deleted, bytes FROM resource WHERE kind = ?1 AND id = ?2",
+        )?
+        .query_row((kind, &new.place.id), |row| {
+            Ok(Current {
+                rid: row.get(0)?,
+                version: row.get(1)?,
+                class: row.get(2)?,
+                updated: row.get(3)?,
+                deleted: row.get(4)?,
+                bytes: row.get(5)?,
+            })
+        })
+        .optional()?;
+    let former = (new.version, class, updated, new.deleted, &new.bytes[..]);
+    let rid = match &known {
+        Some(known)
+            if known.version > new.version || (known.version == new.version && known.class != HIDDEN) =>
+        {
+            if known.version > new.version {
+                put_former(db, known.rid, former)?;
+            }
+            return Ok(());
+        }
+        Some(known) => {
+            if known.class != HIDDEN {
+                let of_known = (known.version, known.class, known.updated, known.deleted, &known.bytes[..]);
+                put_former(db, known.rid, of_known)?;
+                if !known.deleted && !known.bytes.is_empty() {
+                    rows::remove(db, systems, known.rid, &read(&new.place, &known.bytes)?)?;
+                }
+            }
+            known.rid
+        }
+        None => {
+            db.prepare_cached(
+                "INSERT INTO resource(kind, id, chart, class, version, updated, deleted, shared, present, source, bytes)
+                 VALUES (?1, ?2, ?3, 0, ?4, 0, 0, 0, '', x'', x'')",
+            )?
+            .execute((kind, &new.place.id, chart, new.version))?;
+            db.last_insert_rowid()
+        }
+    };
+    if !new.newest {
+        // Something newer exists that isn't known here: so nothing is current.
+        put_former(db, rid, former)?;
+        db.prepare_cached(
+            "UPDATE resource SET class = 0, version = ?2, bytes = x'', present = '' WHERE rid = ?1",
+        )?
+        .execute((rid, new.version))?;
+        return Ok(());
+    }
+    let present = index.as_ref().map(rows::present).unwrap_or_default();
+    db.prepare_cached(
+        "UPDATE resource SET chart = ?2, class = ?3, version = ?4, updated = ?5, deleted = ?6, shared = ?7,
+         present = ?8, source = ?9, bytes = ?10 WHERE rid = ?1",
+    )?
+    .execute(rusqlite::params![
+        rid,
+        chart,
+        class,
+        new.version,
+        updated,
+        new.deleted,
+        !new.also.is_empty(),
+        present,
+        new.source,
+        new.bytes
+    ])?;
+    if known.is_some() {
+        db.prepare_cached("DELETE FROM also WHERE rid = ?1")?.execute([rid])?;
+    }
+    for chart in &new.also {
+        let number = chart_number(db, chart)?;
+        db.prepare_cached("INSERT OR IGNORE INTO also(rid, chart) VALUES (?1, ?2)")?
+            .execute([rid, number])?;
+    }
+    if let Some(index) = index {
+        rows::insert(db, systems, rid, index)?;
+    }
+    Ok(())
+}
+
+fn put_former(
+    db: &Connection,
+    rid: i64,
+    (version, class, updated, deleted, bytes): (u32, i64, i64, bool, &[u8]),
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR IGNORE INTO version(rid, version, class, updated, deleted, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute((rid, version, class, updated, deleted, bytes))
+    .map(drop)
+}
