@@ -62,7 +62,7 @@ pub(crate) fn of_end(failure: Failure, data: &Path) -> Failure {
         return failure;
     }
     let full = "the disk is full; free some space, then restart";
-    let message = match failure.message.contains(full) {
+    let message = match failure.message.starts_with(full) {
         true => failure.message,
         false => format!("{full} ({})", failure.message),
     };

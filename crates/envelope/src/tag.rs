@@ -48,7 +48,7 @@ impl TagKey {
         let parts = [self.0.as_slice(), writer.0.as_bytes(), kind.as_bytes(), id.as_bytes()];
         let derived = kdf::derive(domain::RECORD_ID, &parts);
         let mut short = [0; 16];
-        short.copy_from_slice(&derived[..16]);
+        short.iter_mut().zip(derived.iter()).for_each(|(to, from)| *to = *from);
         RecordId(short)
     }
 }

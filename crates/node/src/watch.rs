@@ -108,10 +108,10 @@ async fn handle(desk: &Arc<Desk>, view: &View, height: u64, line: &Logged) -> Re
             desk.holder.forget_erased(view);
             erase(desk, view, line.chart, line.tx).await?;
         }
-        Event::ErasureEffective(ErasureEffective { erasure }) => {
-            if ERASURES.get(view, &erasure).is_some_and(|row| takes_shares(&row.target)) {
-                desk.rotation.erased(time_of(view, height)?);
-            }
+        Event::ErasureEffective(ErasureEffective { erasure })
+            if ERASURES.get(view, &erasure).is_some_and(|row| takes_shares(&row.target)) =>
+        {
+            desk.rotation.erased(time_of(view, height)?);
         }
         // What else happens to a chart asks nothing of the node.
         _ => {}

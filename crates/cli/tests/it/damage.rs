@@ -49,7 +49,9 @@ async fn heavy_a_node_does_not_start_over_data_that_it_must_not_touch() {
     variant("newer", &|data| {
         let path = data.join("ledger/horkos-store");
         let text = fs::read_to_string(&path).unwrap();
-        fs::write(path, text.replacen("format 1", "format 2", 1)).unwrap();
+        let newer = text.replacen("format 2", "format 3", 1);
+        assert_ne!(newer, text, "the store's format has moved");
+        fs::write(path, newer).unwrap();
     });
     variant("engine-newer", &|data| {
         let path = data.join("engine/identity");
@@ -76,7 +78,7 @@ async fn heavy_a_node_does_not_start_over_data_that_it_must_not_touch() {
             7,
             "wipe the data directory and let the node fetch it again, or restore a backup",
         ),
-        ("start", own("newer"), 8, "has format 2, this version reads up to 1; install the newer version"),
+        ("start", own("newer"), 8, "has format 3, this version reads up to 2; install the newer version"),
         ("verify", own("newer"), 8, "install the newer version"),
         (
             "start",

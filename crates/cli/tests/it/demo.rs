@@ -68,7 +68,7 @@ fn heavy_demo_once() {
     let told: Value = serde_json::from_str(&demo.stdout).unwrap();
     assert_eq!(told["held"], true);
     let steps = told["steps"].as_array().unwrap();
-    assert_eq!(steps.len(), 16);
+    assert_eq!(steps.len(), 17);
     assert!(steps.iter().all(|step| step["ended"] == "held"), "{}", demo.stdout);
 
     let summary = json(&dir.join("demo.json"));

@@ -150,7 +150,7 @@ impl Client {
                     .ok_or(OpenError::NotTold(done.tx));
             }
             // Denied once more: it is only counted, and what was decided stands with the first.
-            if let Some(first) = self.first_denial(done).await?
+            if let Some(first) = self.first_denial(chart, done).await?
                 && let Some(decided) = earlier(lines, first.0)
             {
                 return Ok((decided, Some(first.1)));
@@ -161,7 +161,11 @@ impl Client {
     }
 
     /// The first of a row of equal denials to which this access was counted, and how many they are.
-    async fn first_denial(&self, done: &Final) -> Result<Option<(primitives::TxId, u64)>, OpenError> {
+    async fn first_denial(
+        &self,
+        chart: ChartId,
+        done: &Final,
+    ) -> Result<Option<(primitives::TxId, u64)>, OpenError> {
         let (permitted, _) =
             self.view_from(done.height, |state| access::access(state, &done.tx).is_some()).await?;
         if permitted {
@@ -170,7 +174,9 @@ impl Client {
         let rows = self.scan(&access::DENIALS.key(&Hash::default())[..1]).await?;
         let principal = self.actor.principal();
         let denials = rows.iter().filter_map(|(_, row)| primitives::decode::<access::Denials>(row).ok());
-        let mine = denials.filter(|row| row.reader.principal == principal && row.reader.org == self.org);
+        let mine = denials.filter(|row| {
+            row.chart == chart && row.reader.principal == principal && row.reader.org == self.org
+        });
         Ok(mine.max_by_key(|row| row.window).map(|row| (row.first, row.count)))
     }
 

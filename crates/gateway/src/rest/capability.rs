@@ -40,7 +40,7 @@ impl Gateway {
                 "security": smart::security(&self.public, self.cors),
                 "resource": resources,
                 "interaction": [{ "code": "transaction" }, { "code": "batch" }, { "code": "search-system" }],
-                "searchParam": common().map(|param| search_param(param)).collect::<Vec<_>>(),
+                "searchParam": common().map(search_param).collect::<Vec<_>>(),
             }],
         })
     }

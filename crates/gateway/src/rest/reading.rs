@@ -34,7 +34,7 @@ impl Gateway {
                 ..Answer::default()
             });
         }
-        Ok(self.cut(request, Answer::stored(StatusCode::OK, stored))?)
+        self.cut(request, Answer::stored(StatusCode::OK, stored))
     }
 
     /// What is current, as far as the caller may see it and the filters reach.

@@ -77,6 +77,9 @@ struct Round {
     sight: Option<(Millis, Sight)>,
 }
 
+/// Whoever holds it opens the chart; the others wait.
+type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// All visits of a gateway.
 pub struct Visits {
     set: WorkingSet,
@@ -85,7 +88,7 @@ pub struct Visits {
     watch: Arc<Watch>,
     rounds: Mutex<BTreeMap<Hand, Round>>,
     /// One access at a time for a hand and a chart: who comes second gets the first one's visit.
-    opening: Mutex<BTreeMap<(Hand, ChartId), Arc<tokio::sync::Mutex<()>>>>,
+    opening: Mutex<BTreeMap<(Hand, ChartId), Turn>>,
 }
 
 impl Visits {

@@ -22,6 +22,6 @@ pub use include::Included;
 pub use page::{Cursor, Found, Page, Searched};
 pub use place::{Class, Place};
 pub use put::Version;
-pub use read::{Held, HistoryAsk, Lies, Stored};
+pub use read::{Held, HistoryAsk, Lies, Moment, Stored};
 pub use set::{WorkingKey, WorkingSet};
 pub use sight::Sight;

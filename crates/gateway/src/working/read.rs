@@ -45,6 +45,9 @@ pub struct Lies {
     pub source: Vec<u8>,
 }
 
+/// A place in a history: time, resource and version.
+pub type Moment = (i64, i64, u32);
+
 /// Which versions of a history are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct HistoryAsk {
@@ -54,8 +57,8 @@ pub struct HistoryAsk {
     pub place: Option<Place>,
     /// Only those that became final at or after this time.
     pub since: Option<Millis>,
-    /// Only those before this one: time, resource and version of the last one of the page before.
-    pub after: Option<(i64, i64, u32)>,
+    /// Only those before this one, the last one of the page before.
+    pub after: Option<Moment>,
     /// At most so many.
     pub count: usize,
 }
@@ -114,11 +117,7 @@ impl WorkingSet {
     ///
     /// # Errors
     /// [`WorkingError`].
-    pub fn history(
-        &self,
-        ask: &HistoryAsk,
-        sight: &Sight,
-    ) -> Result<Vec<((i64, i64, u32), Stored)>, WorkingError> {
+    pub fn history(&self, ask: &HistoryAsk, sight: &Sight) -> Result<Vec<(Moment, Stored)>, WorkingError> {
         let db = self.read();
         let (at, rid, version) = ask.after.unwrap_or((i64::MAX, i64::MAX, u32::MAX));
         let kind = ask.place.as_ref().map(|place| place.kind).or(ask.kind).map(numbers::kind);

@@ -5,7 +5,7 @@
 //! sort by their bytes.
 
 use super::{error::WorkingError, numbers};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::{fs, path::Path};
 use zeroize::Zeroizing;
 
@@ -60,11 +60,13 @@ pub(super) const VALUES: &[&str] =
 /// Opens the database for writing: made if it isn't there, made anew if it is of another format.
 pub(super) fn open(path: &Path, key: &Zeroizing<[u8; 32]>) -> Result<Connection, WorkingError> {
     let failed = |source| WorkingError::Open { path: path.to_owned(), source };
-    let db = connect(path, key, true).map_err(failed)?;
-    if fits(&db) {
-        return Ok(db);
+    match connect(path, key, true) {
+        Ok(db) if fits(&db) => return Ok(db),
+        Ok(_) => {}
+        // Another key, or damage: either way nothing in it can be read.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {}
+        Err(error) => return Err(failed(error)),
     }
-    drop(db);
     for end in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
