@@ -61,3 +61,4 @@ deny: need-toolchain ## Checks licences, bans, sources and advisories of all dep
 need-toolchain:
 	@command -v $(CARGO) >/dev/null 2>&1 || { echo "the Rust toolchain is missing: install $(RUST_VERSION) or newer from https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null 2>&1 || { echo "a C compiler named cc is missing: install gcc or clang (Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+	@command -v perl >/dev/null 2>&1 || { echo "perl is missing: OpenSSL is compiled in and needs it (Debian: apt install perl)" >&2; exit 1; }
