@@ -7,20 +7,21 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use client::{
-    Actor, Client,
+    Actor, Around, Client, NewRecord, Plain, Record,
     host::SystemHost,
     import::{ImportOptions, NoProgress},
     keys::ProfileName,
     open::Ask,
     rpc::{Http, Node as Desk},
 };
+use fhir::category::Category;
 use ledger::{
     Act,
     charts::{Claim, Create},
     consent::{Action, Grant, Grantee, Purpose, Scope},
     identity::{Enrol, PrincipalKind},
 };
-use primitives::{ChartId, List, Millis, SecretKey, Span};
+use primitives::{ChartId, List, Millis, SecretKey, Span, Text};
 use serde::Serialize;
 use std::{
     fs,
@@ -282,26 +283,39 @@ async fn import_bench(args: &ImportBench, plan: &Plan) -> Measured {
     Ok(("import", parameters, results))
 }
 
+/// A small record to be written.
+fn small(number: usize) -> Result<NewRecord, Failure> {
+    let id = format!("bench-{number}");
+    let bytes = format!(r#"{{"resourceType":"Basic","id":"{id}","code":{{"text":"bench"}}}}"#).into_bytes();
+    let text = |text: &str| {
+        Text::try_from(text).map_err(|_| Failure::new(Exit::Fault, "an id of the bench is too long"))
+    };
+    let around = Around { kind: text("Basic")?, id: text(&id)?, version: 1, ..Around::default() };
+    let bytes = Plain::new(bytes).map_err(|error| Failure::new(Exit::Fault, error.to_string()))?;
+    Ok(NewRecord { category: Category::general(), record: Record { around, bytes } })
+}
+
 async fn open_bench(args: &OpenBench, plan: &Plan) -> Measured {
     let doctor = profile(plan, "riverside/dr-adams").await?;
     let files = std::slice::from_ref(&args.file);
-    let mut chart = None;
+    let imported = doctor.import(files, &ImportOptions::default(), &NoProgress).await?;
+    let of_patient = imported.iter().find(|one| !one.directory).map(|one| one.chart);
+    let chart = of_patient.ok_or_else(|| Failure::input("the bundle has no patient"))?;
     let mut compartments = 0;
-    // Every write after a read opens fresh compartments, until there are enough.
-    while compartments < args.compartments {
-        let imported = doctor.import(files, &ImportOptions::default(), &NoProgress).await?;
-        let of_patient = imported.iter().find(|one| !one.directory).map(|one| one.chart);
-        let id = of_patient.ok_or_else(|| Failure::input("the bundle has no patient"))?;
-        chart = Some(id);
-        doctor.open(&Ask::all(id, Purpose::Treatment)).await?;
-        let lines = doctor.log(id, 0).await?;
+    // Every write after a read opens a fresh compartment, until there are enough.
+    for number in 0_usize.. {
+        if compartments >= args.compartments {
+            break;
+        }
+        doctor.open(&Ask::all(chart, Purpose::Treatment)).await?;
+        doctor.write(chart, vec![small(number)?]).await?;
+        let lines = doctor.log(chart, 0).await?;
         let opened = lines.iter().filter_map(|line| match &line.event {
             Some(ledger::Event::Committed(commit)) => Some(commit.opened.len()),
             _ => None,
         });
         compartments = opened.sum();
     }
-    let chart = chart.ok_or_else(|| Failure::input("a chart has at least one compartment"))?;
     let mut total = Vec::new();
     let mut parts: [Vec<f64>; 3] = Default::default();
     let mut records = 0;
