@@ -110,6 +110,9 @@ pub(super) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), W
             place,
         });
     }
+    // What is erased goes before anything is served again; versions of it that stand come back right after.
+    let erased: BTreeSet<Vec<u8>> = look.erased.iter().map(|record| record.id.0.to_vec()).collect();
+    set.erase(&look.chart, &erased)?;
     set.put(&versions, &[(look.chart, look.lines)])
 }
 

@@ -148,7 +148,8 @@ impl Visits {
     async fn look(&self, asking: &Asking, hand: &Hand, chart: ChartId) -> Result<(), Refusal> {
         let client = asking.user.client();
         let ask = Ask {
-            emergency: asking.emergency.as_ref().map(|_| Emergency { reason: Reason::Life, step_up: true }),
+            // Nobody proved once more who it is: a token of a program says nothing of who sits before it.
+            emergency: asking.emergency.as_ref().map(|_| Emergency { reason: Reason::Life, step_up: false }),
             reason: asking.emergency.as_ref().map(|emergency| emergency.reason.clone()),
             ..Ask::all(chart, asking.purpose)
         };
@@ -161,11 +162,13 @@ impl Visits {
             .map_err(broken)?;
         let now = client.host().now();
         let visit = self.visit(&look, now);
-        self.watch.follow(chart, look.lines, mark);
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         let round = rounds.entry(hand.clone()).or_default();
         round.visits.insert(chart, visit);
         round.sight = None;
+        drop(rounds);
+        // Only now: what is heard ends the visits that stand there, and this one must be among them.
+        self.watch.follow(chart, look.lines, mark);
         Ok(())
     }
 

@@ -59,12 +59,11 @@ impl Watch {
     /// Follows a chart from this line of its log on. If something happened since the mark, the visit ends at once.
     pub(super) fn follow(&self, chart: ChartId, lines: u64, mark: u64) {
         self.state(|state| {
-            if state.marks.get(&chart).copied().unwrap_or(0) == mark {
-                state.waiting.insert(chart, lines);
-            } else {
+            if state.marks.get(&chart).copied().unwrap_or(0) != mark {
                 state.changed.insert(chart);
-                state.waiting.insert(chart, lines);
             }
+            let from = state.waiting.entry(chart).or_insert(lines);
+            *from = lines.min(*from);
         });
         self.wake.notify_one();
     }
@@ -75,7 +74,6 @@ impl Watch {
     }
 
     fn heard(&self, heard: &Heard) {
-        self.newest.store(heard.as_of.time.0, Ordering::Release);
         self.state(|state| {
             for line in heard.lines.iter().filter(|line| ends(line.event.as_ref())) {
                 let chart = line.logged.chart;
@@ -83,6 +81,10 @@ impl Watch {
                 state.changed.insert(chart);
             }
         });
+        // As long as there is more to be had, not all up to that block has been told.
+        if !heard.more {
+            self.newest.store(heard.as_of.time.0, Ordering::Release);
+        }
     }
 
     /// Asks once how things stand, so that something can be served at once.
@@ -119,7 +121,9 @@ impl Watch {
     fn take_up(&self, follower: &mut Follower) {
         let waiting = self.state(|state| std::mem::take(&mut state.waiting));
         for (chart, line) in waiting {
-            if follower.add(chart, line).is_err() {
+            // Somebody else's visit may still wait to be told of earlier lines: none is passed over.
+            let known = follower.charts().find(|(known, _)| **known == chart).map(|(_, from)| from);
+            if follower.add(chart, known.map_or(line, |from| from.min(line))).is_err() {
                 // A chart that can't be followed is never browsed without a round: its visits end at once.
                 self.state(|state| state.changed.insert(chart));
             }

@@ -124,17 +124,23 @@ impl WorkingSet {
         })
     }
 
-    /// Wipes a resource with all its versions: it was erased.
+    /// Wipes the resources of a chart that were put in with one of these as [`Version::source`], with all their versions.
     ///
     /// # Errors
     /// [`WorkingError`].
-    pub fn erase(&self, place: &Place) -> Result<(), WorkingError> {
+    pub fn erase(&self, chart: &ChartId, sources: &BTreeSet<Vec<u8>>) -> Result<(), WorkingError> {
+        if sources.is_empty() {
+            return Ok(());
+        }
         self.write(|db, _| {
-            let rid: Option<i64> = db
-                .prepare_cached("SELECT rid FROM resource WHERE kind = ?1 AND id = ?2")?
-                .query_row((numbers::kind(place.kind), &place.id), |row| row.get(0))
-                .optional()?;
-            rid.map_or(Ok(()), |rid| Ok(wipe(db, rid)?))
+            let Some(number) = find_chart(db, chart)? else { return Ok(()) };
+            let mut of_chart = db.prepare_cached("SELECT rid, source FROM resource WHERE chart = ?1")?;
+            let rows = of_chart.query_map([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let rows: Vec<(i64, Vec<u8>)> = rows.collect::<Result<_, _>>()?;
+            for (rid, _) in rows.iter().filter(|(_, source)| sources.contains(source)) {
+                wipe(db, *rid)?;
+            }
+            Ok(())
         })
     }
 }

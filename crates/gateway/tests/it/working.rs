@@ -371,3 +371,23 @@ fn who_names_several_patients_is_shown_to_who_may_see_each() {
         assert_eq!(matches!(set.get(&place, &sight).unwrap(), Held::Current(_)), seen);
     }
 }
+
+#[test]
+fn what_is_erased_is_wiped_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let set = open(dir.path(), 1);
+    let general = class(1, "general");
+    let place = |id: &str| Place { kind: "Patient", id: id.into() };
+    let of = |id: &str, source: u8| {
+        let bytes = format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#);
+        Version { source: vec![source; 16], ..version(&place(id), bytes.as_bytes(), general.clone()) }
+    };
+    set.put(&[of("a", 1), of("b", 2)], &[]).unwrap();
+    set.erase(&chart(2), &BTreeSet::from([vec![1; 16]])).unwrap();
+    let sight = set.sight([&general], [&chart(1)]).unwrap();
+    assert!(matches!(set.get(&place("a"), &sight).unwrap(), Held::Current(_)), "it was another chart's");
+    set.erase(&chart(1), &BTreeSet::from([vec![1; 16]])).unwrap();
+    assert!(set.get(&place("a"), &sight).unwrap() == Held::Nothing);
+    assert!(matches!(set.get(&place("b"), &sight).unwrap(), Held::Current(_)));
+    assert_eq!(search(&set, &query("Patient", Vec::new()), &sight, 5), ["b"]);
+}
