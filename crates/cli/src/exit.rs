@@ -2,7 +2,7 @@
 //! person at a terminal.
 
 use client::{
-    ConnectError, GenesisFileError, SessionError, SubmitError,
+    AskedError, CarriageError, ConnectError, GenesisFileError, SessionError, SubmitError,
     keys::{FileError, KeyFileError, ProfileError},
     rpc::CallError,
     wire::Code,
@@ -166,6 +166,24 @@ impl From<SubmitError> for Failure {
             SubmitError::Call(error) => of_call(error),
         };
         Self::new(exit, chain(&error))
+    }
+}
+
+impl From<CarriageError> for Failure {
+    fn from(error: CarriageError) -> Self {
+        match error {
+            CarriageError::Call(error) => error.into(),
+            CarriageError::Profile(error) => error.into(),
+            CarriageError::NoPerson | CarriageError::Unknown | CarriageError::NoProfile => {
+                Self::new(Exit::Keys, chain(&error))
+            }
+        }
+    }
+}
+
+impl From<AskedError> for Failure {
+    fn from(error: AskedError) -> Self {
+        Self::new(Exit::Input, chain(&error))
     }
 }
 

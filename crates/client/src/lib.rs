@@ -3,6 +3,7 @@
 
 mod actor;
 pub mod audit;
+mod carriage;
 mod claim;
 mod client;
 mod committee;
@@ -27,6 +28,7 @@ pub mod wire;
 mod write;
 
 pub use actor::{Actor, SessionError, open_session};
+pub use carriage::{Asked, AskedError, CarriageError};
 pub use claim::{ClaimError, ClaimTerms, Claimed};
 pub use client::{Client, ConnectError, GenesisFileError, Seat, read_genesis};
 pub use contents::{Contents, Kept, Written};

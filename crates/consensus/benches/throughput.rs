@@ -25,7 +25,7 @@ struct Counting {
 impl Machine for Counting {
     fn admit(&self, tx: &[u8]) -> Result<Ticket, Refused> {
         let id = TxId(hash(domain::TX_ID, &[tx]));
-        Ok(Ticket { id, lane: Hash::default(), urgent: false, valid_until: Millis::MAX })
+        Ok(Ticket { id, lanes: vec![Hash::default()], urgent: false, valid_until: Millis::MAX })
     }
 
     fn body_ok(&self, _: &[Bytes]) -> bool {

@@ -35,12 +35,13 @@ pub trait Machine: Send + Sync + 'static {
 }
 
 /// What a transaction is to the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// Its id: the pool holds one transaction of an id.
     pub id: TxId,
-    /// The organisation that answers for it, hashed: the lanes share blocks round-robin.
-    pub lane: Hash,
+    /// The organisations that answer for it, hashed: the lanes share blocks round-robin, and it goes with whichever is
+    /// served first. At least one.
+    pub lanes: Vec<Hash>,
     /// Goes before what isn't urgent (revocations).
     pub urgent: bool,
     /// Dropped from the pool once time has passed this.

@@ -15,7 +15,10 @@ pub(crate) fn fingerprint(tx: &[u8]) -> Hash {
 
 struct Waiting {
     tx: Bytes,
-    ticket: Ticket,
+    id: TxId,
+    valid_until: Millis,
+    /// The lane that its bytes count in: the first that had room.
+    lane: Hash,
     /// When it was last sent to the others, if it was submitted here.
     sent: Option<Millis>,
 }
@@ -99,27 +102,35 @@ impl Pool {
                 "another signature over this transaction waits already",
             ));
         }
-        let lane = self.lanes.entry(ticket.lane).or_default();
+        let Ticket { id, lanes, urgent, valid_until } = ticket;
         // Half of the pool at most, so that one organisation can't shut out the others.
-        if lane.bytes + tx.len() > self.bytes_max / 2 {
+        let most = (self.bytes_max / 2).saturating_sub(tx.len());
+        let has_room = |name: &&Hash| self.lanes.get(*name).is_none_or(|lane| lane.bytes <= most);
+        let Some(lane) = lanes.iter().find(has_room).copied() else {
             return Err(Refused::new(
                 Refused::POOL_FULL,
                 "too many transactions of this organisation wait, try again in a moment",
             ));
+        };
+        // It stands in every lane, so that no organisation's own traffic can keep it waiting in all of them.
+        for name in lanes {
+            let lane = self.lanes.entry(name).or_default();
+            if urgent { &mut lane.urgent } else { &mut lane.usual }.push_back(fingerprint);
         }
-        lane.bytes += tx.len();
-        if ticket.urgent { &mut lane.urgent } else { &mut lane.usual }.push_back(fingerprint);
+        if let Some(lane) = self.lanes.get_mut(&lane) {
+            lane.bytes += tx.len();
+        }
         self.bytes += tx.len();
-        self.ids.insert(ticket.id);
-        self.waiting.insert(fingerprint, Waiting { tx, ticket, sent });
+        self.ids.insert(id);
+        self.waiting.insert(fingerprint, Waiting { tx, id, valid_until, lane, sent });
         Ok(())
     }
 
     fn remove(&mut self, fingerprint: &Hash) {
-        let Some(Waiting { tx, ticket, .. }) = self.waiting.remove(fingerprint) else { return };
+        let Some(Waiting { tx, id, lane, .. }) = self.waiting.remove(fingerprint) else { return };
         self.bytes -= tx.len();
-        self.ids.remove(&ticket.id);
-        if let Some(lane) = self.lanes.get_mut(&ticket.lane) {
+        self.ids.remove(&id);
+        if let Some(lane) = self.lanes.get_mut(&lane) {
             lane.bytes -= tx.len();
         }
         // The queues still name it; they are swept when they are next walked.
@@ -143,7 +154,7 @@ impl Pool {
         let late: Vec<Hash> = self
             .waiting
             .iter()
-            .filter(|(_, waiting)| waiting.ticket.valid_until < now)
+            .filter(|(_, waiting)| waiting.valid_until < now)
             .map(|(fingerprint, _)| *fingerprint)
             .collect();
         for fingerprint in &late {
@@ -167,9 +178,7 @@ impl Pool {
 
     /// Whether anything waits that isn't in `taken`.
     pub(crate) fn offers(&self, taken: &dyn Fn(&Hash) -> bool, now: Millis) -> bool {
-        self.waiting
-            .iter()
-            .any(|(fingerprint, waiting)| waiting.ticket.valid_until >= now && !taken(fingerprint))
+        self.waiting.iter().any(|(fingerprint, waiting)| waiting.valid_until >= now && !taken(fingerprint))
     }
 
     /// The next block's transactions: urgent ones first, then the rest, each round-robin over the lanes. The order of
@@ -189,6 +198,8 @@ impl Pool {
         order.sort_by_key(|(rank, _)| *rank);
         let mut left = bytes_max;
         let mut txs = Vec::new();
+        // One that stands in several lanes goes once.
+        let mut picked = HashSet::new();
         for urgent in [true, false] {
             let mut queues: Vec<_> = order
                 .iter()
@@ -199,11 +210,15 @@ impl Pool {
                 queues.retain_mut(|queue| {
                     let next = queue.find_map(|fingerprint| {
                         let waiting = self.waiting.get(fingerprint)?;
-                        (waiting.ticket.valid_until >= now && !taken(fingerprint)).then_some(&waiting.tx)
+                        let may = waiting.valid_until >= now
+                            && !taken(fingerprint)
+                            && !picked.contains(fingerprint);
+                        may.then_some((fingerprint, &waiting.tx))
                     });
-                    let Some(tx) = next else { return false };
+                    let Some((fingerprint, tx)) = next else { return false };
                     let Some(rest) = left.checked_sub(TX_PREFIX + tx.len()) else { return false };
                     left = rest;
+                    picked.insert(*fingerprint);
                     txs.push(tx.clone());
                     true
                 });
@@ -243,7 +258,12 @@ mod tests {
         let tx = Bytes::copy_from_slice(text.as_bytes());
         let name = fingerprint(&tx);
         let id = TxId(hash(domain::TX_ID, &[text.trim_end_matches('\'').as_bytes()]));
-        pool.insert(name, tx, Ticket { id, lane: Hash([lane; 32]), urgent, valid_until: Millis(10) }, None)
+        pool.insert(
+            name,
+            tx,
+            Ticket { id, lanes: vec![Hash([lane; 32])], urgent, valid_until: Millis(10) },
+            None,
+        )
     }
 
     fn take(pool: &Pool, bytes_max: usize) -> Vec<String> {
@@ -320,11 +340,38 @@ mod tests {
     }
 
     #[test]
+    fn a_second_lane_carries_past_a_full_first_one() {
+        let mut pool = pool();
+        for n in 0..5 {
+            put(&mut pool, &format!("{n:090}"), 1, true).unwrap();
+        }
+        assert_eq!(put(&mut pool, &"9".repeat(90), 1, true).unwrap_err().code, Refused::POOL_FULL);
+        let tx = Bytes::from("p".repeat(90));
+        let lanes = vec![Hash([1; 32]), Hash([2; 32])];
+        let ticket = Ticket { id: TxId::default(), lanes, urgent: true, valid_until: Millis(10) };
+        pool.insert(fingerprint(&tx), tx.clone(), ticket, Some(Millis(1))).unwrap();
+        // Room for two of six: it doesn't wait behind the five of the first lane.
+        let two = take(&pool, 2 * (TX_PREFIX + 90));
+        assert!(two.len() == 2 && two.contains(&"p".repeat(90)), "{two:?}");
+        let all = take(&pool, 10_000);
+        assert_eq!(all.iter().filter(|text| text.starts_with('p')).count(), 1, "it goes once");
+        assert_eq!(all.len(), 6);
+        assert_eq!(pool.overdue(Millis(2), Millis(20), 10_000), [tx.clone()], "and is sent again once");
+        pool.finalised(&[fingerprint(&tx)]);
+        assert_eq!((pool.len(), pool.lanes.len()), (5, 1));
+        assert_eq!(pool.bytes(), 450);
+    }
+
+    #[test]
     fn own_transactions_are_sent_again() {
         let mut pool = pool();
         let tx = Bytes::from("mine");
-        let ticket =
-            Ticket { id: TxId::default(), lane: Hash::default(), urgent: false, valid_until: Millis(99) };
+        let ticket = Ticket {
+            id: TxId::default(),
+            lanes: vec![Hash::default()],
+            urgent: false,
+            valid_until: Millis(99),
+        };
         pool.insert(fingerprint(&tx), tx.clone(), ticket, Some(Millis(10))).unwrap();
         assert!(pool.overdue(Millis(10), Millis(20), 100).is_empty());
         assert_eq!(pool.overdue(Millis(11), Millis(20), 100), [tx]);

@@ -137,6 +137,7 @@ impl Shared {
         self.pool().precheck(&name, tx.len())?;
         // The lock is free while the signature is verified.
         let ticket = self.machine.admit(&tx)?;
+        let id = ticket.id;
         let now = self.now();
         if ticket.valid_until < now {
             return Err(Refused::new(Refused::EXPIRED, "the transaction's validity has ended"));
@@ -147,7 +148,7 @@ impl Shared {
             // The receiver is gone only when the validator is stopping.
             let _ = self.outbox.send(tx);
         }
-        Ok(ticket.id)
+        Ok(id)
     }
 
     /// The pool's names of a block's transactions.

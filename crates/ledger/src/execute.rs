@@ -11,7 +11,7 @@ use crate::{
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{
-    BlockHash, ChartId, Hash, Millis, NetworkId, State, TxId, domain, encode, hash, merkle_root,
+    BlockHash, ChartId, Hash, Millis, NetworkId, OrgId, State, TxId, domain, encode, hash, merkle_root,
 };
 
 /// What a block left behind: the row `block/h`.
@@ -130,8 +130,10 @@ fn execute_one<T>(
         return (tx, Outcome::Duplicate);
     }
     // From here to the quota nothing is consumed: the same bytes may still become executable.
-    let admitted = admit(block_draft, block, &signed).and_then(|ctx_of| {
-        governance::charge(block_draft, ctx_of.org(), bytes.len(), block.time).map(|()| ctx_of)
+    let admitted = admit(block_draft, block, &signed).and_then(|signer| {
+        let one =
+            |draft: &mut Draft<'_>, org: &OrgId| governance::charge(draft, org, bytes.len(), block.time);
+        identity::charge(block_draft, &signer, &one).map(|()| signer)
     });
     let signer = match admitted {
         Ok(signer) => signer,

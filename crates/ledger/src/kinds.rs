@@ -30,6 +30,8 @@ kinds! {
     0x020a "identity.approve-recovery" identity::ApproveRecovery;
     0x020b "identity.cancel-recovery" identity::CancelRecovery;
     0x020c "identity.finish-recovery" identity::FinishRecovery;
+    0x020d "identity.carry" identity::Carry;
+    0x020e "identity.end-carriage" identity::EndCarriage;
 
     0x0301 "consent.grant" consent::Grant;
     0x0302 "consent.deny" consent::Deny;

@@ -237,9 +237,17 @@ impl Machine for Executor {
         let act = signed.act().map_err(refuse)?;
         let signer = ledger::identity::signer(&*view, &signed.tx.signer, now)
             .ok_or_else(|| refuse(ledger::reject::SIGNER_UNKNOWN))?;
+        let mut orgs = vec![signer.org().clone()];
+        orgs.extend(ledger::identity::other_orgs(&*view, &signer));
+        // What nobody would be charged for would only fill blocks with refusals.
+        orgs.retain(|org| ledger::governance::has_room(&*view, org, tx.len(), now));
+        if orgs.is_empty() {
+            return Err(refuse(ledger::reject::QUOTA));
+        }
         signed.verify().map_err(refuse)?;
         self.verified.note(&signed);
-        Ok(Ticket { id, lane: lane(signer.org()), urgent: act.urgent(), valid_until: signed.tx.valid_until })
+        let lanes = orgs.iter().map(lane).collect();
+        Ok(Ticket { id, lanes, urgent: act.urgent(), valid_until: signed.tx.valid_until })
     }
 
     fn body_ok(&self, txs: &[Bytes]) -> bool {

@@ -135,6 +135,8 @@ domains! {
     CLAIM_CODE = "horkos claim code v1";
     /// Proof that a fresh key is held by whoever rotates to it.
     KEY_ROTATION = "horkos key rotation v1";
+    /// Consent of a person or device that a further organisation carries its traffic.
+    CARRIAGE = "horkos carriage v1";
     /// Proof that a claimant holds the named key.
     CLAIM_PROOF = "horkos claim proof v1";
     /// Namespace of the engine's votes and certificates.

@@ -18,7 +18,10 @@ use ledger::{
         WRONG_NETWORK,
     },
 };
-use primitives::{ChartId, CompartmentId, Hash, Millis, NetworkId, OrgId, Tag, TxId, domain, hash};
+use primitives::{
+    ChartId, CompartmentId, Hash, Millis, NetworkId, OrgId, PrincipalId, PublicKey, Tag, TxId, domain,
+    encode, hash,
+};
 use std::collections::BTreeSet;
 
 /// The naive ledger.
@@ -137,13 +140,23 @@ impl Naive {
         signed.verify()?;
         let signer = self.state.signer(&signed.tx.signer, time).ok_or(SIGNER_UNKNOWN)?;
         let (txs, most) = (self.state.params.quota_txs, self.state.params.quota_bytes);
-        let used = self.used(signer.org(), time);
-        if used.txs >= txs || used.bytes + bytes as u64 > most {
-            return Err(QUOTA);
+        for org in self.carriers(&signed.tx.signer, &signer) {
+            let used = self.used(&org, time);
+            if used.txs < txs && used.bytes + bytes as u64 <= most {
+                used.txs += 1;
+                used.bytes += bytes as u64;
+                return Ok(signer);
+            }
         }
-        used.txs += 1;
-        used.bytes += bytes as u64;
-        Ok(signer)
+        Err(QUOTA)
+    }
+
+    /// Who is charged for what the key signs, in order.
+    fn carriers(&self, key: &PublicKey, signer: &Signer) -> Vec<OrgId> {
+        match self.state.keys.get(key) {
+            Some(Key::Principal { orgs, .. }) => orgs.clone(),
+            _ => vec![signer.org().clone()],
+        }
     }
 
     fn used(&mut self, org: &OrgId, time: Millis) -> &mut Used {
@@ -162,6 +175,8 @@ impl Naive {
         let only = |allowed: bool| if allowed { Ok(()) } else { Err(NOT_FOR_SIGNER) };
         match act {
             Act::Enrol(act) => only(is_org).and_then(|()| self.enrol(now, act)),
+            Act::Carry(act) => only(is_org).and_then(|()| self.carry(now, act)),
+            Act::EndCarriage(act) => only(is_org || is_person).and_then(|()| self.end_carriage(now, act)),
             Act::Certify(act) => only(is_org).and_then(|()| self.certify(now, act)),
             Act::EndSession(act) => only(is_org).and_then(|()| match self.state.keys.get_mut(&act.session) {
                 Some(key @ Key::Session { .. }) if session_of(key) == Some(now.signer.org()) => {
@@ -269,20 +284,54 @@ impl Naive {
 
     fn enrol(&mut self, now: &Now<'_>, act: &identity::Enrol) -> Result<(), Reject> {
         let org = now.signer.org().clone();
-        match self.state.keys.get_mut(&act.key) {
+        match self.state.keys.get(&act.key) {
             None => {
                 let key = Key::Principal { kind: act.kind.clone(), orgs: vec![org] };
                 self.state.keys.insert(act.key, key);
                 Ok(())
             }
-            Some(Key::Principal { kind, orgs })
-                if *kind == act.kind && !orgs.contains(&org) && orgs.len() < 4 =>
-            {
-                orgs.push(org);
-                Ok(())
-            }
             Some(_) => Err(identity::KEY_TAKEN),
         }
+    }
+
+    /// In the histories no person replaces a key: the first one tells the principal.
+    fn carried(&mut self, principal: &PrincipalId) -> Result<(PublicKey, &mut Vec<OrgId>), Reject> {
+        self.state
+            .keys
+            .iter_mut()
+            .find_map(|(key, owner)| match owner {
+                Key::Principal { orgs, .. } if key.principal() == *principal => Some((*key, orgs)),
+                _ => None,
+            })
+            .ok_or(identity::PRINCIPAL_UNKNOWN)
+    }
+
+    fn carry(&mut self, now: &Now<'_>, act: &identity::Carry) -> Result<(), Reject> {
+        let (org, network) = (now.signer.org().clone(), self.network);
+        let (key, orgs) = self.carried(&act.principal)?;
+        let asked = encode(&(network, act.principal, &org));
+        key.verify(domain::CARRIAGE, &asked, &act.consent).map_err(|_| identity::CONSENT_INVALID)?;
+        if orgs.contains(&org) || orgs.len() == 4 {
+            return Err(identity::CARRIERS_FULL);
+        }
+        orgs.push(org);
+        Ok(())
+    }
+
+    fn end_carriage(&mut self, now: &Now<'_>, act: &identity::EndCarriage) -> Result<(), Reject> {
+        let mine = match now.signer {
+            Signer::Organisation(org) => *org == act.org,
+            other => other.principal() == Some(act.principal),
+        };
+        if !mine {
+            return Err(identity::CARRIAGE_NOT_YOURS);
+        }
+        let (_, orgs) = self.carried(&act.principal)?;
+        let Some(place) = orgs.iter().position(|org| *org == act.org).filter(|_| orgs.len() > 1) else {
+            return Err(identity::CARRIER_LAST);
+        };
+        orgs.remove(place);
+        Ok(())
     }
 
     fn certify(&mut self, now: &Now<'_>, act: &identity::Certify) -> Result<(), Reject> {
@@ -466,9 +515,14 @@ impl Naive {
         let org = now.signer.org();
         if permitted.is_empty() {
             let most = self.state.params.quota_denied;
-            let used = self.used(org, now.time);
-            used.denied += 1;
-            return if used.denied > most { Err(QUOTA) } else { Ok(told) };
+            for org in self.carriers(&now.key, now.signer) {
+                let used = self.used(&org, now.time);
+                if used.denied < most {
+                    used.denied += 1;
+                    return Ok(told);
+                }
+            }
+            return Err(QUOTA);
         }
         let owner = self.state.speaks_for_owner(chart, now.signer, now.time);
         let expires = now.time.plus(self.state.params.access_life);

@@ -17,6 +17,29 @@ use std::{fs, path::PathBuf};
 pub(crate) enum Patient {
     Enrol(Enrol),
     Claim(Claim),
+    AskCarriage(AskCarriage),
+    Carry(Carry),
+}
+
+/// Ask a second organisation to carry your traffic, so that none alone can keep you from the ledger
+///
+/// Prints what the organisation's staff needs for `horkos patient carry`. With --node, a second profile of yours is
+/// written that speaks with that organisation's node.
+#[derive(Args, Debug)]
+pub(crate) struct AskCarriage {
+    /// The organisation
+    #[arg(long, value_name = "ORG")]
+    to: OrgId,
+    /// Address of its node
+    #[arg(long, value_name = "HOST:PORT")]
+    node: Option<String>,
+}
+
+/// Carry the traffic of a patient who asked for it; for the organisation's staff
+#[derive(Args, Debug)]
+pub(crate) struct Carry {
+    /// What `horkos patient ask-carriage` printed
+    asked: String,
 }
 
 /// Make a one-time code with which a patient can claim her chart; for the custodian's staff
@@ -51,7 +74,39 @@ pub(crate) async fn run(command: Patient, ctx: &Context) -> Result<(), Failure> 
     match command {
         Patient::Enrol(args) => enrol(&args, ctx).await,
         Patient::Claim(args) => claim(args, ctx).await,
+        Patient::AskCarriage(args) => ask_carriage(args, ctx).await,
+        Patient::Carry(args) => carry(&args, ctx).await,
     }
+}
+
+async fn ask_carriage(args: AskCarriage, ctx: &Context) -> Result<(), Failure> {
+    let AskCarriage { to, node } = args;
+    let client = ctx.client().await?;
+    let asked = client.ask_carriage(&to).await?;
+    let second = node.map(|node| client.profile_by(&to, node)).transpose()?;
+    if ctx.out.json {
+        let second = second.as_ref().map(ToString::to_string);
+        return ctx.out.json(&json!({ "asked": asked.to_string(), "org": to, "profile": second }));
+    }
+    ctx.out.line(&asked);
+    ctx.out.say(format_args!("Have {to} run: horkos patient carry {asked}"));
+    if let Some(second) = second {
+        ctx.out.say(format_args!("After that, reach the ledger by its node with --profile {second}"));
+    }
+    Ok(())
+}
+
+async fn carry(args: &Carry, ctx: &Context) -> Result<(), Failure> {
+    let client = ctx.client().await?;
+    let asked: client::Asked = args.asked.parse()?;
+    let done = client.carry(&asked).await?;
+    if ctx.out.json {
+        return ctx.out.json(&json!({
+            "principal": asked.principal(), "height": done.height, "time": time::text(done.time),
+        }));
+    }
+    ctx.out.say(format_args!("{} carries this patient's traffic from height {}.", client.org(), done.height));
+    Ok(())
 }
 
 async fn enrol(args: &Enrol, ctx: &Context) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 
 mod bad_bundles;
 mod bad_input;
+mod carriage;
 mod damage;
 mod demo;
 mod full_disk;

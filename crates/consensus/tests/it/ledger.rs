@@ -147,7 +147,7 @@ impl Machine for Ledger {
         }
         Ok(Ticket {
             id: TxId(hash(domain::TX_ID, &[tx])),
-            lane: Hash([*lane; 32]),
+            lanes: vec![Hash([*lane; 32])],
             urgent: *urgent == 1,
             valid_until: Millis::MAX,
         })

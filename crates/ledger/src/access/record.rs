@@ -158,7 +158,7 @@ pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Askin
         permitted.push(Permitted { tag, writer, special, directive: directive(decision) });
     }
     if permitted.is_empty() {
-        governance::charge_denied(draft, &reader.org, ctx.now)?;
+        identity::charge(draft, &ctx.signer, &|draft, org| governance::charge_denied(draft, org, ctx.now))?;
         if repeat(ctx, draft, asking, &reader) {
             return Ok(());
         }

@@ -12,7 +12,7 @@ pub use propose::Propose;
 pub use rotate_box_key::RotateBoxKey;
 pub use state::{APPROVAL_REPEATED, BOX_KEY_INVALID, CHANGE_INVALID, PROPOSAL_OVER, PROPOSAL_UNKNOWN};
 pub use state::{
-    Change, MEMBERS, Member, MemberKind, Params, Policy, REJECTS, charge, member, members, params, policy,
-    quorum,
+    Change, MEMBERS, Member, MemberKind, Params, Policy, REJECTS, charge, has_room, member, members, params,
+    policy, quorum,
 };
 pub(crate) use state::{charge_break_glass, charge_denied, set_member_key};

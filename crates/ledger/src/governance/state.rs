@@ -284,10 +284,10 @@ pub(crate) fn set_member_key(draft: &mut Draft<'_>, org: &OrgId, key: PublicKey)
     }
 }
 
-fn usage(draft: &Draft<'_>, org: &OrgId, now: Millis) -> (Params, Usage) {
-    let params = params(draft);
+fn usage(state: &dyn State, org: &OrgId, now: Millis) -> (Params, Usage) {
+    let params = params(state);
     let window = now.0.checked_div(params.quota_window.0).unwrap_or(0);
-    let usage = USAGE.get(draft, org).filter(|usage| usage.window == window);
+    let usage = USAGE.get(state, org).filter(|usage| usage.window == window);
     (params, usage.unwrap_or(Usage { window, ..Usage::default() }))
 }
 
@@ -296,14 +296,22 @@ fn usage(draft: &Draft<'_>, org: &OrgId, now: Millis) -> (Params, Usage) {
 /// # Errors
 /// [`reject::QUOTA`].
 pub fn charge(draft: &mut Draft<'_>, org: &OrgId, bytes: usize, now: Millis) -> Result<(), Reject> {
-    let (params, mut usage) = usage(draft, org, now);
-    usage.txs = usage.txs.saturating_add(1);
-    usage.bytes = usage.bytes.saturating_add(bytes as u64);
-    if usage.txs > params.quota_txs || usage.bytes > params.quota_bytes {
-        return Err(reject::QUOTA);
-    }
+    let usage = with_one_more(draft, org, bytes, now).ok_or(reject::QUOTA)?;
     USAGE.put(draft, org, &usage);
     Ok(())
+}
+
+/// Whether the organisation's share of the window has room for one more transaction of `bytes`.
+#[must_use]
+pub fn has_room(state: &dyn State, org: &OrgId, bytes: usize, now: Millis) -> bool {
+    with_one_more(state, org, bytes, now).is_some()
+}
+
+fn with_one_more(state: &dyn State, org: &OrgId, bytes: usize, now: Millis) -> Option<Usage> {
+    let (params, mut usage) = usage(state, org, now);
+    usage.txs = usage.txs.saturating_add(1);
+    usage.bytes = usage.bytes.saturating_add(bytes as u64);
+    (usage.txs <= params.quota_txs && usage.bytes <= params.quota_bytes).then_some(usage)
 }
 
 /// Counts one denied access.

@@ -65,7 +65,7 @@ mod tests {
         let appointed = "
             riverside appoint-guardian nobody friend 900 | PRINCIPAL_UNKNOWN
             lakeside appoint-guardian ward friend 900 | NOT_OF_THIS_ORGANISATION
-            lakeside enrol ward ward | ok
+            lakeside carry ward by ward | ok
             lakeside appoint-guardian ward friend 900 | NOT_OF_THIS_ORGANISATION
             riverside appoint-guardian owner friend 900 | GUARDIAN_NOT_FOR_ADULT
             riverside appoint-guardian device friend 900 | GUARDIAN_NOT_FOR_ADULT

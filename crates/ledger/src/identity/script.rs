@@ -1,19 +1,23 @@
 //! This file is where the tests of this folder are told as a script: who does what, and how it ends.
 
 use super::{
-    AppointGuardian, ApproveRecovery, CancelRecovery, Certify, Delegate, EndDelegation, EndSession, Enrol,
-    FinishRecovery, Helper, PrincipalKind, Recover, Rotate, SetRecovery,
+    AppointGuardian, ApproveRecovery, CancelRecovery, Carry, Certify, Delegate, EndCarriage, EndDelegation,
+    EndSession, Enrol, FinishRecovery, Helper, PrincipalKind, Recover, Rotate, SetRecovery,
 };
 use crate::{
     Act,
     testing::{World, key, org, principal_id, said},
 };
-use primitives::{Millis, PrincipalId, PublicKey, SecretKey, Span, domain, encode};
+use primitives::{Millis, OrgId, PrincipalId, PublicKey, SecretKey, Span, domain, encode};
 
 /// A member's first letters stand for its name; every other label is a key.
 fn secret(label: &str) -> SecretKey {
     let member = ["riverside-hospital", "lakeside-clinic"].into_iter().find(|name| name.starts_with(label));
     key(member.unwrap_or(label))
+}
+
+fn member(label: &str) -> OrgId {
+    org(if label == "lakeside" { "lakeside-clinic" } else { "riverside-hospital" })
 }
 
 fn public(label: &str) -> PublicKey {
@@ -33,7 +37,8 @@ fn helper(label: &str) -> Helper {
     }
 }
 
-fn act(words: &[&str], now: Millis) -> Act {
+fn act(who: &str, words: &[&str], world: &World) -> Act {
+    let now = world.now;
     let days = |days: &str| Span::days(days.parse().unwrap());
     let until = |text: &str| if text == "past" { Millis(now.0 - 1) } else { now.plus(days(text)) };
     match words {
@@ -45,6 +50,12 @@ fn act(words: &[&str], now: Millis) -> Act {
                 other => panic!("no kind of principal is `{other}`"),
             };
             Enrol { kind, key: public(label) }.into()
+        }
+        ["carry", label, "by", signer] => {
+            Carry::ask(world.network, principal(label), &member(who), &secret(signer)).into()
+        }
+        ["end-carriage", label, carrier] => {
+            EndCarriage { principal: principal(label), org: member(carrier) }.into()
         }
         ["certify", label, hours] => {
             let until = match *hours {
@@ -105,7 +116,7 @@ pub(super) fn check(script: &str) -> World {
         let (words, expected) = line.split_once('|').unwrap();
         let words: Vec<_> = words.split_whitespace().collect();
         let [who, words @ ..] = words.as_slice() else { panic!("nobody acts in `{line}`") };
-        let act = act(words, world.now);
+        let act = act(who, words, &world);
         assert_eq!(said(world.act(&secret(who), act)), expected.trim(), "{line}\nin{script}");
     }
     world

@@ -1,6 +1,6 @@
 //! This file is where keys and principals lie, and what others may ask of them.
 
-use crate::{Draft, Signer, Table, reject::rejects};
+use crate::{Draft, Reject, Signer, Table, reject::rejects};
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{List, Millis, OrgId, PrincipalId, PublicKey, Slug, State};
@@ -34,6 +34,10 @@ rejects! {
     HELPER_REPEATED = 215, "the helper has approved already";
     HELPER_UNKNOWN = 216, "a helper is neither a member nor an enrolled person, or is the owner";
     KEY_FRESH = 217, "the owner's key was recovered a short while ago; wait until its waiting time has passed";
+    CONSENT_INVALID = 218, "the person's signature that lets the organisation carry its traffic does not verify";
+    CARRIERS_FULL = 219, "the organisation carries this person already, or four others do";
+    CARRIER_LAST = 220, "the organisation does not carry this person, or is the only one that does";
+    CARRIAGE_NOT_YOURS = 221, "it is for the person or device that is carried, or for the organisation that carries it, to end this";
 }
 
 /// Whose a key is.
@@ -149,6 +153,21 @@ pub fn signer(state: &dyn State, key: &PublicKey, now: Millis) -> Option<Signer>
         }
         KeyOwner::Retired => None,
     }
+}
+
+/// Charges something to the signer's organisation or, once its share is used up, to the next that answers for the
+/// signer's traffic.
+///
+/// # Errors
+/// What `charge` refuses the first of them with, when none has room.
+pub(crate) fn charge(
+    draft: &mut Draft<'_>,
+    signer: &Signer,
+    charge: &dyn Fn(&mut Draft<'_>, &OrgId) -> Result<(), Reject>,
+) -> Result<(), Reject> {
+    let Err(refused) = charge(draft, signer.org()) else { return Ok(()) };
+    let further = other_orgs(draft, signer);
+    if further.iter().any(|org| charge(draft, org).is_ok()) { Ok(()) } else { Err(refused) }
 }
 
 /// The further organisations that answer for a signer's traffic, once the first one's share is used up.

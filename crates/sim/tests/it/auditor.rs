@@ -7,7 +7,7 @@ use ledger::{
     charts::{self, Claim, Create, Erase, OfferClaim, ReceiptErasure, Role, Target},
     consent::{Action, By, Deny, Grant, Grantee, Purpose, Revocable, Revoke, Scope, sequence},
     governance::Params,
-    identity::{Certify, Delegate, EndDelegation, EndSession, Enrol, PrincipalKind},
+    identity::{Carry, Certify, Delegate, EndCarriage, EndDelegation, EndSession, Enrol, PrincipalKind},
     policy,
     reject::EXPIRED,
     testing::{ORGS, World, chart_id, key, org, principal_id, tag},
@@ -130,7 +130,22 @@ impl History {
         let (member, now) = (self.rng.random_range(0..4), self.world.now);
         let mut actor = key(ORGS[member].0);
         let act: Act = match self.rng.random_range(0..100) {
-            0..4 => Act::Enrol(Enrol { kind: PrincipalKind::Person, key: self.person().public() }),
+            0..2 => Act::Enrol(Enrol { kind: PrincipalKind::Person, key: self.person().public() }),
+            2 => {
+                let (person, by) = (self.person(), self.person());
+                let consenting = if self.odds(3) { by } else { person.clone() };
+                let org = org(ORGS[if self.odds(4) { 0 } else { member }].0);
+                let network = self.world.network;
+                Act::Carry(Carry::ask(network, person.public().principal(), &org, &consenting))
+            }
+            3 => {
+                let person = self.person();
+                if self.odds(2) {
+                    actor = person.clone();
+                }
+                let org = org(ORGS[if self.odds(2) { 0 } else { member }].0);
+                Act::EndCarriage(EndCarriage { principal: person.public().principal(), org })
+            }
             4..10 => {
                 let role = ROLES[self.rng.random_range(0..3)];
                 let session = key(&format!("{role} {}", self.rng.random_range(0..40)));
@@ -380,6 +395,8 @@ fn both_ledgers_agree_over_random_histories() {
         // The histories are worth something only if they get somewhere.
         for what in [
             "consent.grant Applied",
+            "identity.carry Applied",
+            "identity.end-carriage Applied",
             "consent.revoke Applied",
             "charts.commit Applied",
             "charts.erase Applied",

@@ -37,7 +37,7 @@ impl Machine for Liar {
         let id = TxId(hash(domain::GOLDEN, &[tx]));
         let now = Millis(self.clock.load(Ordering::SeqCst));
         let valid_until = Signed::decode(tx).map_or(now.plus(OFFERED), |signed| signed.tx.valid_until);
-        Ok(Ticket { id, lane: Hash(id.0.0), urgent: true, valid_until })
+        Ok(Ticket { id, lanes: vec![Hash(id.0.0)], urgent: true, valid_until })
     }
 
     fn body_ok(&self, _: &[Bytes]) -> bool {
