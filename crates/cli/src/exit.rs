@@ -2,7 +2,7 @@
 //! person at a terminal.
 
 use client::{
-    AskedError, CarriageError, ConnectError, GenesisFileError, SessionError, SubmitError,
+    AskedError, CarriageError, ConnectError, GenesisFileError, RenewError, SessionError, SubmitError,
     keys::{FileError, KeyFileError, ProfileError},
     rpc::CallError,
     wire::Code,
@@ -178,6 +178,20 @@ impl From<CarriageError> for Failure {
                 Self::new(Exit::Keys, chain(&error))
             }
         }
+    }
+}
+
+impl From<RenewError> for Failure {
+    fn from(error: RenewError) -> Self {
+        let exit = match &error {
+            RenewError::NoPerson | RenewError::Plain => Exit::Keys,
+            RenewError::Key(KeyFileError::File(FileError::Io { .. })) => Exit::Machine,
+            RenewError::Key(_) | RenewError::Profile { .. } => Exit::Keys,
+            RenewError::Submit { source: SubmitError::Rejected { .. }, .. } => Exit::Rejected,
+            RenewError::Submit { source: SubmitError::Call(error), .. } => of_call(error),
+            RenewError::Submit { .. } => Exit::Open,
+        };
+        Self::new(exit, chain(&error))
     }
 }
 

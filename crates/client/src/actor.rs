@@ -37,13 +37,12 @@ impl Actor {
         }
     }
 
-    /// Who signs, as the ledger knows it; a person whose key was rotated has the id of her first key.
+    /// The practitioner, as the ledger knows it; none for others. For any actor see [`crate::Client::principal`].
     #[must_use]
-    pub fn principal(&self) -> Option<PrincipalId> {
+    pub fn practitioner(&self) -> Option<PrincipalId> {
         match self {
             Self::Practitioner(session) => Some(session.practitioner),
-            Self::Person(key) => Some(key.public().principal()),
-            Self::Staff => None,
+            Self::Person(_) | Self::Staff => None,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::{
     submit::SubmitError,
     wire::Final,
 };
-use ledger::identity::{Carry, KEYS, KeyOwner};
+use ledger::identity::Carry;
 use primitives::{OrgId, PrincipalId, decode, encode};
 use std::{fmt, str::FromStr};
 
@@ -72,15 +72,8 @@ impl Client {
     /// [`CarriageError`].
     pub async fn ask_carriage(&self, org: &OrgId) -> Result<Asked, CarriageError> {
         let Actor::Person(key) = &self.actor else { return Err(CarriageError::NoPerson) };
-        let public = key.public();
-        // Who has replaced her key is still known by the hash of her first one, which only the ledger knows.
-        let (owner, _) = self.view(|state| KEYS.get(state, &public)).await?;
-        match owner {
-            Some(KeyOwner::Principal(principal)) => {
-                Ok(Asked(Carry::ask(self.network(), principal, org, key)))
-            }
-            _ => Err(CarriageError::Unknown),
-        }
+        let principal = self.principal().await?.ok_or(CarriageError::Unknown)?;
+        Ok(Asked(Carry::ask(self.network(), principal, org, key)))
     }
 
     /// Has the staff's organisation carry the traffic of whoever asked.

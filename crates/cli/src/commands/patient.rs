@@ -19,6 +19,8 @@ pub(crate) enum Patient {
     Claim(Claim),
     AskCarriage(AskCarriage),
     Carry(Carry),
+    /// Replace your key with a fresh one, as after a lost device; the old one is retired for good
+    RotateKey,
 }
 
 /// Ask a second organisation to carry your traffic, so that none alone can keep you from the ledger
@@ -76,6 +78,7 @@ pub(crate) async fn run(command: Patient, ctx: &Context) -> Result<(), Failure> 
         Patient::Claim(args) => claim(args, ctx).await,
         Patient::AskCarriage(args) => ask_carriage(args, ctx).await,
         Patient::Carry(args) => carry(&args, ctx).await,
+        Patient::RotateKey => rotate_key(ctx).await,
     }
 }
 
@@ -93,6 +96,23 @@ async fn ask_carriage(args: AskCarriage, ctx: &Context) -> Result<(), Failure> {
     if let Some(second) = second {
         ctx.out.say(format_args!("After that, reach the ledger by its node with --profile {second}"));
     }
+    Ok(())
+}
+
+async fn rotate_key(ctx: &Context) -> Result<(), Failure> {
+    let client = ctx.client().await?;
+    let lock = lock(if client.genesis().demo { None } else { Some(new_passphrase()?) });
+    let renewed = client.renew_key(&lock).await?;
+    let profiles: Vec<String> = renewed.profiles.iter().map(ToString::to_string).collect();
+    if ctx.out.json {
+        return ctx.out.json(&json!({
+            "key": renewed.key, "profiles": profiles, "old": renewed.old,
+            "height": renewed.done.height, "time": time::text(renewed.done.time),
+        }));
+    }
+    ctx.out.line(renewed.key);
+    ctx.out.say(format_args!("In force from height {} on, in {}.", renewed.done.height, profiles.join(", ")));
+    ctx.out.say(format_args!("The old key's file is good for nothing any more: {}", renewed.old.display()));
     Ok(())
 }
 

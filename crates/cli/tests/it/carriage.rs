@@ -45,6 +45,13 @@ async fn heavy_a_second_organisation_carries_a_patient_whose_own_is_silent() {
     let by_staff = run(home, &format!("--profile {REGISTRAR} patient ask-carriage --to lakeside"));
     assert_eq!(by_staff.status, 9, "{}", by_staff.stderr);
 
+    // A fresh key, for both of her profiles; what she is to the ledger stays.
+    let renewed = told(home, &format!("--profile {patient} patient rotate-key"));
+    assert_eq!(renewed["profiles"].as_array().unwrap().len(), 2, "{renewed}");
+    let mine = told(home, &format!("--profile {patient} chart list"));
+    assert_eq!(mine[0]["chart"], chart, "{mine}");
+    assert_eq!(carry(asked).status, 5, "what the old key signed is void");
+
     nodes.remove(0).kill();
     done(home, &format!("--profile {second} consent revoke {chart} --to lakeside"));
     let left = told(home, &format!("--profile {second} consent list {chart}"));

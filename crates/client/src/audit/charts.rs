@@ -142,7 +142,7 @@ impl Client {
     /// [`CallError`].
     pub async fn charts(&self) -> Result<Vec<ChartListed>, CallError> {
         let all = self.scan(&PARTIES.key(&ChartId::default())[..1]).await?;
-        let me = self.actor.principal();
+        let me = self.principal().await?;
         let is_mine = |parties: &Parties| match self.actor {
             Actor::Person(_) => parties.owner.is_some() && parties.owner == me,
             Actor::Practitioner(_) | Actor::Staff => parties.custodian == self.org,

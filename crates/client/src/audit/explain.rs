@@ -97,9 +97,10 @@ impl Client {
             }
         }
         // It was applied, and yet no line tells of it alone: an equal denial was only counted.
+        let me = self.principal().await?;
         for (_, row) in &denials {
             if let Ok(Denials { chart, first, reader, .. }) = decode(row)
-                && reader.principal == self.actor.principal()
+                && reader.principal == me
                 && self.find_in(chart, first).await?.is_some()
                 && done.height > 0
             {

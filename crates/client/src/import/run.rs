@@ -121,7 +121,7 @@ impl Client {
         limits: &Limits,
         progress: &dyn Progress,
     ) -> Result<Imported, ImportError> {
-        let author = self.actor.principal();
+        let author = self.actor.practitioner();
         let work = &plan.jobs[job];
         let chart = work.chart;
         let seat = self.seat.as_deref().filter(|_| work.patient && !work.exists && !work.directory);

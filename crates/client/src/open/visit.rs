@@ -172,7 +172,7 @@ impl Client {
             return Ok(None);
         }
         let rows = self.scan(&access::DENIALS.key(&Hash::default())[..1]).await?;
-        let principal = self.actor.principal();
+        let principal = self.principal().await?;
         let denials = rows.iter().filter_map(|(_, row)| primitives::decode::<access::Denials>(row).ok());
         let mine = denials.filter(|row| {
             row.chart == chart && row.reader.principal == principal && row.reader.org == self.org

@@ -2,8 +2,9 @@
 
 use crate::network::Network;
 use client::{
-    Client,
+    Client, RenewError,
     import::{ImportError, ImportOptions, Imported, NoProgress},
+    keys::Lock,
     open::Ask,
 };
 use futures::executor::block_on;
@@ -89,6 +90,23 @@ fn a_bundle_becomes_a_chart_a_directory_and_a_patient() {
     // The index record comes with the first pack; the second is the owner's own audit compartment.
     let packs: Vec<_> = shown.packs.iter().map(|pack| (pack.records, pack.safe)).collect();
     assert_eq!(packs, [(5, true), (1, true)]);
+}
+
+#[test]
+fn a_fresh_key_is_the_same_patient_and_the_old_one_nobody() {
+    let (network, home, adams) = setting();
+    let made = import(&adams, home.path(), "ito.json", ITO);
+    let name = made.profile.unwrap();
+    let before = network.patient(home.path(), &name);
+    let renewed = block_on(before.renew_key(&Lock::Plain)).unwrap();
+    assert_eq!(renewed.profiles, [name.clone()]);
+    let after = network.patient(home.path(), &name);
+    assert_ne!(after.actor().key().unwrap().public(), before.actor().key().unwrap().public());
+    let mine = block_on(after.charts()).unwrap();
+    assert_eq!(mine.iter().map(|listed| listed.chart).collect::<Vec<_>>(), [made.chart]);
+    assert!(block_on(after.principal()).unwrap().is_some());
+    assert!(block_on(before.renew_key(&Lock::Plain)).is_err(), "the old key signs nothing any more");
+    assert!(matches!(block_on(adams.renew_key(&Lock::Plain)), Err(RenewError::NoPerson)));
 }
 
 #[test]

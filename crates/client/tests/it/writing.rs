@@ -279,7 +279,7 @@ fn audits(network: &Arc<Network>, patient: &Client, chart: ChartId) -> Vec<(u64,
     let of_audit = |line: &client::Line| match &line.event {
         Some(Event::Committed(commit)) => {
             let audit = commit.opened.iter().any(|(_, _, role)| *role == Role::Audit);
-            audit.then_some((line.logged.index, commit.by == patient.actor().principal()))
+            audit.then_some((line.logged.index, commit.by == block_on(patient.principal()).unwrap()))
         }
         Some(_) | None => None,
     };
@@ -295,7 +295,7 @@ fn after_a_claim_readers_leave_their_words_under_a_key_of_the_owners_making() {
     write(&adams, chart, vec![version("a", 1, "general", "x")]);
     look(&adams, chart);
     let patient = network.newcomer("riverside-hospital", "hana");
-    let person = patient.actor().principal().unwrap();
+    let person = block_on(patient.principal()).unwrap().unwrap();
     let until = network.inner().now.plus(Span::hours(1));
     block_on(adams.offer_claim(chart, person, until)).unwrap();
     assert_eq!(audits(&network, &patient, chart).len(), 1);
@@ -354,7 +354,7 @@ fn one_process_acts_for_many() {
             Some(_) | None => None,
         })
     };
-    let doctor = adams.actor().principal();
+    let doctor = adams.actor().practitioner();
     let expected = [doctor, Some(practitioner), None, Some(practitioner)];
     assert_eq!(placed.iter().map(|placed| by(placed).unwrap()).collect::<Vec<_>>(), expected);
     assert_eq!(look(&clark, chart).records.len(), 4);

@@ -63,7 +63,7 @@ impl Gateway {
         let homes = self.homes(request, bundle, changes).await?;
         let mut batch = [0; 16];
         self.host.fill(&mut batch);
-        let author = request.asking.user.client().actor().principal();
+        let author = request.asking.user.client().actor().practitioner();
         let mut by_chart: BTreeMap<ChartId, Vec<(usize, NewRecord)>> = BTreeMap::new();
         let mut categories = Vec::with_capacity(changes.len());
         for (at, (change, home)) in changes.iter().zip(&homes).enumerate() {
