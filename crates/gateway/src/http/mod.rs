@@ -9,6 +9,7 @@ mod public;
 mod refusal;
 mod request_id;
 mod server;
+mod table;
 mod tls;
 
 pub use bounds::{Bounds, CorsOrigin, CorsOriginError, Options};
@@ -20,4 +21,5 @@ pub use public::{PublicUrl, PublicUrlError};
 pub use refusal::{FHIR_JSON, Issue, IssueCode, Refusal, Severity};
 pub use request_id::RequestId;
 pub use server::{ServeError, Server, serve};
+pub use table::{Making, Route, Routes};
 pub use tls::{TlsError, TlsFiles};

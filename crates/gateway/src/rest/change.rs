@@ -237,7 +237,7 @@ impl Gateway {
         if patients.is_empty() {
             if let Some(id) = self.own_patient(&group.key) {
                 let place = Place { kind: "Patient", id: id.clone() };
-                if let Some(chart) = self.chart_of(asking, &place).await? {
+                if let Some(chart) = self.chart_referred_to(asking, &place).await? {
                     return Ok(chart);
                 }
                 if self.settings.check_references {

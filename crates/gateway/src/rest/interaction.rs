@@ -68,6 +68,9 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Validate, Self::Everything, Self::ExplainAccess];
+
     /// With its `$`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -78,7 +81,7 @@ impl Operation {
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::Validate, Self::Everything, Self::ExplainAccess].into_iter().find(|one| one.name() == name)
+        Self::ALL.into_iter().find(|one| one.name() == name)
     }
 }
 

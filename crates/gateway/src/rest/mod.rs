@@ -15,9 +15,10 @@ mod refusals;
 mod request;
 mod routes;
 mod searching;
+mod table;
 mod touch;
 mod transaction;
 mod writing;
 
 pub use gateway::{Gateway, Parts, Settings};
-pub use routes::router;
+pub use routes::routes;

@@ -4,10 +4,19 @@ use super::{
     answer::Answer, gateway::Gateway, interaction::Interaction, refusals::invalid, request::Request,
 };
 use crate::http::Refusal;
+use axum::http::StatusCode;
 
 impl Gateway {
     /// Carries out a request, be it one of its own or an entry of a batch.
     pub(crate) async fn perform(&self, request: &Request) -> Result<Answer, Refusal> {
+        let done = self.carry_out(request).await;
+        if done.as_ref().is_err_and(|refusal| refusal.status == StatusCode::NOT_FOUND) {
+            self.as_if_missing(request).await;
+        }
+        done
+    }
+
+    async fn carry_out(&self, request: &Request) -> Result<Answer, Refusal> {
         match &request.interaction {
             Interaction::Capabilities => Ok(Answer::of(self.capabilities().to_string().into_bytes())),
             // Whoever reads a bundle's entries comes back here; a bundle in a bundle is refused there.

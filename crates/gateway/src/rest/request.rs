@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) scopes: Scopes,
     pub(crate) wishes: Wishes,
     pub(crate) interaction: Interaction,
+    /// When it came, or the bundle in which it came.
+    pub(crate) began: Millis,
     /// Decoded, in order.
     pub(crate) query: Vec<(String, String)>,
     pub(crate) conditions: Preconditions,

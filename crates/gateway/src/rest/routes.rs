@@ -7,9 +7,10 @@ use super::{
     negotiate::{body_is_form, body_is_json, body_is_json_patch, wishes},
     refusals::{invalid, media_type},
     request::{Preconditions, Request, form, pairs},
+    table,
 };
 use crate::{
-    http::{IssueCode, Payload, Refusal},
+    http::{IssueCode, Payload, Refusal, Routes},
     smart::{Grant, Principal},
     visit::{Asking, BreakGlass, UserError},
 };
@@ -29,13 +30,14 @@ pub(crate) const BREAK_GLASS: &str = "x-break-glass";
 /// Longest reason, in bytes.
 const REASON_BYTES_MAX: usize = 2000;
 
-/// The FHIR routes, to be merged into the gateway's router.
-pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
+/// The FHIR routes.
+pub fn routes(gateway: Arc<Gateway>) -> Routes {
+    let router = Router::new()
         .route("/fhir", any(handle))
         .route("/fhir/", any(handle))
         .route("/fhir/{*path}", any(handle))
-        .with_state(gateway)
+        .with_state(gateway);
+    Routes::of(router, table::routes())
 }
 
 async fn handle(State(gateway): State<Arc<Gateway>>, request: HttpRequest) -> Response<Body> {
@@ -49,6 +51,7 @@ async fn handle(State(gateway): State<Arc<Gateway>>, request: HttpRequest) -> Re
 
 async fn answer(gateway: &Arc<Gateway>, request: HttpRequest) -> Result<Answer, Refusal> {
     let method = request.method().clone();
+    let began = gateway.now();
     let uri = request.uri().clone();
     let headers = request.headers().clone();
     let path = uri.path().strip_prefix("/fhir").unwrap_or_default();
@@ -88,6 +91,7 @@ async fn answer(gateway: &Arc<Gateway>, request: HttpRequest) -> Result<Answer, 
         scopes: grant.scopes,
         wishes,
         interaction,
+        began,
         query,
         conditions: Preconditions::of(&headers),
         body: body.to_vec(),

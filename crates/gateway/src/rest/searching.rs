@@ -65,7 +65,7 @@ impl Gateway {
             }
             query.types = allowed;
         }
-        self.touch_for(request, &query).await?;
+        let named = self.touch_for(request, &query).await?;
         self.by_chart(&mut query)?;
         let sight = self.sight(&request.asking)?;
         let after = request.parameter("_cursor").map(Cursor::of_text).transpose().map_err(told)?;
@@ -78,6 +78,9 @@ impl Gateway {
                 Ok((page, included, query))
             })
             .await?;
+        if named.is_missing(page.matches.len()) {
+            self.as_if_missing(request).await;
+        }
         self.page(request, kind, &query, page, included)
     }
 
@@ -194,10 +197,13 @@ impl Gateway {
         if query.conditions.is_empty() {
             return Err(invalid("a condition needs at least one search parameter"));
         }
-        let named = Request { query: pairs, ..request.clone() };
-        self.touch_for(&named, &query).await?;
+        let condition = Request { query: pairs, ..request.clone() };
+        let named = self.touch_for(&condition, &query).await?;
         let sight = self.sight(&request.asking)?;
         let found = self.first_two(query, sight).await?;
+        if named.is_missing(found.len()) {
+            self.as_if_missing(request).await;
+        }
         let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (_, Some(_)) => Err(super::refusals::several()),

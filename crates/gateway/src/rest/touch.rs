@@ -8,13 +8,13 @@ use super::{
 use crate::{
     http::{IssueCode, Refusal},
     visit::Asking,
-    working::Place,
+    working::{Held, Place},
 };
 use axum::http::StatusCode;
 use client::About;
 use conformance::search::{Condition, Match, ParamType, Query, Test};
 use futures::{StreamExt as _, stream};
-use primitives::{ChartId, Hash};
+use primitives::{ChartId, Hash, Span};
 use std::collections::BTreeSet;
 
 /// Identifier system under which a chart's own id is looked up: how a member opens another's chart.
@@ -35,14 +35,52 @@ impl Gateway {
 
     /// The chart in which a resource lies.
     pub(crate) async fn chart_of(&self, asking: &Asking, place: &Place) -> Result<Option<ChartId>, Refusal> {
-        if let Some(lies) = self.set.lies(place).map_err(told)? {
-            return Ok(Some(lies.chart));
+        let lies = self.set.lies(place).map_err(told)?.map(|lies| lies.chart);
+        if place.kind != "Patient" || self.sees(asking, place)? {
+            return Ok(lies);
         }
-        if place.kind != "Patient" {
-            return Ok(None);
+        // Its chart may be known though nobody has opened it yet. Asked of a patient too who is known here and hidden: one
+        // who isn't known mustn't differ in what it costs.
+        let known = self.chart_of_token(asking, &self.patient_token(&place.id)).await?;
+        Ok(lies.or(known))
+    }
+
+    /// Whether the caller may see what is there now, or that it was deleted.
+    pub(crate) fn sees(&self, asking: &Asking, place: &Place) -> Result<bool, Refusal> {
+        let sight = self.sight(asking)?;
+        Ok(!matches!(self.set.get(place, &sight).map_err(told)?, Held::Nothing))
+    }
+
+    /// The chart of what a caller refers to in a write: what was written here, or elsewhere and is permitted to be seen (what
+    /// others wrote is opened for that), or a patient who is known here by this id. To others there is no such resource.
+    pub(crate) async fn chart_referred_to(
+        &self,
+        asking: &Asking,
+        place: &Place,
+    ) -> Result<Option<ChartId>, Refusal> {
+        match self.set.lies(place).map_err(told)? {
+            Some(lies) if lies.own => return Ok(Some(lies.chart)),
+            Some(lies) => {
+                self.open(asking, lies.chart).await?;
+                if self.sees(asking, place)? {
+                    return Ok(Some(lies.chart));
+                }
+            }
+            None => {}
         }
-        // Its chart may be known though nobody has opened it yet.
-        self.chart_of_token(asking, &self.patient_token(&place.id)).await
+        if place.kind == "Patient" {
+            return self.chart_of_token(asking, &self.patient_token(&place.id)).await;
+        }
+        Ok(None)
+    }
+
+    /// Waits until so much time has passed since the request came as it takes at least to say that something isn't there.
+    pub(crate) async fn as_if_missing(&self, request: &Request) {
+        let until = request.began.plus(self.visits.settings().missing_min);
+        let left = until.since(self.now());
+        if left > Span(0) {
+            self.host.sleep(left).await;
+        }
     }
 
     /// The token under which the organisation finds the chart of its patient with this id.
@@ -87,16 +125,19 @@ impl Gateway {
     }
 
     /// Opens the charts that a search names. One that names none covers the charts under a visit, and up to so many more.
-    pub(crate) async fn touch_for(&self, request: &Request, query: &Query) -> Result<(), Refusal> {
+    pub(crate) async fn touch_for(&self, request: &Request, query: &Query) -> Result<Named, Refusal> {
         let asking = &request.asking;
         self.visits.fresh(self.now())?;
         let mut charts = BTreeSet::new();
         let mut names = false;
-        for place in places(query) {
+        let places = places(query);
+        for place in &places {
             names = true;
-            charts.extend(self.chart_of(asking, &place).await?);
+            charts.extend(self.chart_of(asking, place).await?);
         }
-        for (system, value) in identifiers(request, query) {
+        let identifiers = identifiers(request, query);
+        let identified = !identifiers.is_empty();
+        for (system, value) in identifiers {
             names = true;
             if system == CHART_SYSTEM {
                 charts.extend(chart_id(&value));
@@ -122,7 +163,35 @@ impl Gateway {
             }
             charts.extend(others);
         }
-        self.open_all(asking, charts).await
+        self.open_all(asking, charts).await?;
+        for place in &places {
+            if !self.sees(asking, place)? {
+                return Ok(Named::Missing);
+            }
+        }
+        Ok(if identified { Named::ByIdentifier } else { Named::Seen })
+    }
+}
+
+/// What became of that which a search names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// All of it may be seen, or nothing is named.
+    Seen,
+    /// Whether somebody is behind an identifier shows in what is found.
+    ByIdentifier,
+    /// Something of it isn't there, or may not be seen.
+    Missing,
+}
+
+impl Named {
+    /// Whether an answer with so many matches says that something isn't there.
+    pub(crate) fn is_missing(self, matches: usize) -> bool {
+        match self {
+            Self::Missing => true,
+            Self::ByIdentifier => matches == 0,
+            Self::Seen => false,
+        }
     }
 }
 

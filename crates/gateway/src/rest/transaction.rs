@@ -5,7 +5,7 @@
 use super::{
     answer::{Answer, refused_entry},
     bundles::Bundle as Written,
-    change::{Change, lies},
+    change::Change,
     gateway::Gateway,
     interaction::{Instance, Interaction},
     negotiate::Return,
@@ -355,9 +355,7 @@ impl Gateway {
         let Some(kind) = fhir::types::r4(kind) else { return Ok(None) };
         let id = id.split('/').next().unwrap_or(id);
         let place = Place { kind, id: id.to_owned() };
-        let here = lies(self, &place)?.is_some()
-            || (kind == "Patient" && self.chart_of(&request.asking, &place).await?.is_some());
-        if here {
+        if self.chart_referred_to(&request.asking, &place).await?.is_some() {
             Ok(None)
         } else {
             Err(Refusal::new(
@@ -411,6 +409,7 @@ fn of_entry(request: &Request, entry: &Entry<'_>) -> Result<Request, Refusal> {
         scopes: request.scopes.clone(),
         wishes,
         interaction,
+        began: request.began,
         query: pairs(query),
         conditions: Preconditions {
             if_match: asked.if_match.as_deref().map(super::answer::version_of),

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     http::{Issue, IssueCode, Refusal, Severity},
     smart::{Filter, Interaction},
+    visit::is_foreign_id,
     working::{Found, Held, Place, Stored},
 };
 use axum::http::StatusCode;
@@ -129,6 +130,9 @@ impl Gateway {
         bytes: Vec<u8>,
         entry: usize,
     ) -> Result<(Change, StatusCode), Refusal> {
+        if is_foreign_id(&of.id) {
+            return Err(foreign());
+        }
         let there = self.there(request, of).await?;
         let place = Place { kind: of.kind, id: of.id.clone() };
         let (version, status) = match &there {
@@ -360,7 +364,7 @@ fn foreign() -> Refusal {
     Refusal::new(
         StatusCode::FORBIDDEN,
         IssueCode::BusinessRule,
-        "another organisation wrote this; only its writer may change it",
+        "this id is kept for what another organisation wrote; only its writer may change that",
     )
 }
 

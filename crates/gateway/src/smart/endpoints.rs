@@ -11,13 +11,12 @@ use super::{
     scopes::Scopes,
     token::{Grant, Secret, TooMany},
 };
-use crate::http::{RequestId, read};
+use crate::http::{Making, RequestId, Routes, read};
 use axum::{
     Json, Router,
     body::Body,
     extract::{Request, State},
     http::{Response, StatusCode, header},
-    routing::{get, post},
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -26,12 +25,17 @@ type Shared = State<Arc<Authority>>;
 
 /// The routes of authorisation, to be merged into the gateway's router.
 pub fn router(authority: Arc<Authority>) -> Router {
-    Router::new()
-        .route(TOKEN, post(token))
-        .route(INTROSPECT, post(introspect))
-        .route(REVOKE, post(revoke))
-        .route(CONFIGURATION, get(discover))
-        .route(&format!("/fhir{CONFIGURATION}"), get(discover))
+    routes(authority).into_router()
+}
+
+/// The same, with their table.
+pub fn routes(authority: Arc<Authority>) -> Routes {
+    Making::new()
+        .post(TOKEN, token)
+        .post(INTROSPECT, introspect)
+        .post(REVOKE, revoke)
+        .get(CONFIGURATION, discover)
+        .get(&format!("/fhir{CONFIGURATION}"), discover)
         .with_state(authority)
 }
 

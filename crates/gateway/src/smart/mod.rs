@@ -30,7 +30,7 @@ pub use clients::{AddError, BackupError, CLIENTS_MAX, Clients};
 pub use db::StoreError;
 pub use discovery::{configuration, security};
 pub use disk::{OpenError, StoreKey};
-pub use endpoints::router;
+pub use endpoints::{router, routes};
 pub use fetch::{FetchError, RootsError};
 pub use jwks::{Algorithm, KeySet, KeySetError};
 pub use oauth::{OauthCode, OauthError};

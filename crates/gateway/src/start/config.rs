@@ -1,6 +1,6 @@
 //! This file is where a gateway's configuration stands: one TOML file, whose keys are these fields. Unknown keys are refused.
 
-use crate::{rest, smart, visit};
+use crate::{http::Rate, rest, smart, visit};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -35,6 +35,13 @@ pub struct Config {
     /// Origins of web pages that may call, as `https://app.example`.
     #[serde(default)]
     pub cors: Vec<String>,
+    /// Whether a proxy stands in front: then all requests come from its address, and none is refused for coming too often
+    /// from one.
+    #[serde(default)]
+    pub behind_proxy: bool,
+    /// Requests of one network address, unless a proxy stands in front.
+    #[serde(default = "per_address")]
+    pub per_address: Rate,
     /// The folder of its own files: the working set, and the store of clients and tokens.
     pub data: PathBuf,
     /// The key that encrypts the working set; see `horkos gateway init`.
@@ -48,6 +55,10 @@ pub struct Config {
     /// FHIR.
     #[serde(default)]
     pub fhir: rest::Settings,
+}
+
+fn per_address() -> Rate {
+    Rate { burst: 200, per_sec: 50 }
 }
 
 /// Files of a TLS server.

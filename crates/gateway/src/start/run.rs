@@ -2,7 +2,7 @@
 
 use super::{config::Config, error::StartError};
 use crate::{
-    http::{Bounds, CorsOrigin, Options, PublicUrl, Server, TlsFiles, serve},
+    http::{Bounds, CorsOrigin, Options, PublicUrl, Route, Server, TlsFiles, serve},
     rest::{self, Gateway, Parts},
     smart::{self, Authority, Clients},
     visit::{Users, Visits, Watch},
@@ -18,8 +18,11 @@ pub struct Running {
     server: Server,
     stop: watch::Sender<bool>,
     listener: JoinHandle<()>,
+    tender: JoinHandle<()>,
     clients: Clients,
     public: PublicUrl,
+    set: WorkingSet,
+    table: Vec<Route>,
 }
 
 impl Running {
@@ -47,6 +50,9 @@ impl Running {
         let heard = Arc::new(Watch::default());
         heard.begin(system.client()).await?;
         let visits = Visits::new(set.clone(), own.clone(), config.visits.clone(), Arc::clone(&heard));
+        visits.resume()?;
+        let tended = Arc::clone(&visits);
+        let kept = set.clone();
         let gateway = Gateway::new(Parts {
             set,
             visits,
@@ -58,7 +64,8 @@ impl Running {
             settings: config.fhir.clone(),
             host: Arc::clone(&host),
         });
-        let routes = smart::router(authority).merge(rest::router(gateway));
+        let routes = smart::routes(authority).and(rest::routes(gateway));
+        let table = routes.table();
         let options = Options {
             listen: config.listen,
             public: public.clone(),
@@ -67,12 +74,16 @@ impl Running {
                 .as_ref()
                 .map(|tls| TlsFiles { certificate: tls.certificate.clone(), key: tls.key.clone() }),
             cors,
-            bounds: Bounds::default(),
+            bounds: Bounds {
+                per_address: (!config.behind_proxy).then_some(config.per_address),
+                ..Bounds::default()
+            },
         };
-        let server = serve(routes, options, Arc::clone(&host)).await?;
+        let server = serve(routes.into_router(), options, Arc::clone(&host)).await?;
         let (stop, stopped) = watch::channel(false);
-        let listener = tokio::spawn(heard.run(system.client().clone(), stopped));
-        Ok(Self { server, stop, listener, clients, public })
+        let listener = tokio::spawn(heard.run(system.client().clone(), stopped.clone()));
+        let tender = tokio::spawn(tended.tend(host, stopped));
+        Ok(Self { server, stop, listener, tender, clients, public, set: kept, table })
     }
 
     /// Where it listens.
@@ -93,13 +104,28 @@ impl Running {
         &self.clients
     }
 
+    /// The working set.
+    #[must_use]
+    pub fn working_set(&self) -> &WorkingSet {
+        &self.set
+    }
+
+    /// All routes that it serves.
+    #[must_use]
+    pub fn routes(&self) -> &[Route] {
+        &self.table
+    }
+
     /// Answers what is under way and ends.
     pub async fn stop(self) {
-        let Self { server, stop, listener, clients: _, public: _ } = self;
+        let Self { server, stop, listener, tender, clients: _, public: _, set: _, table: _ } = self;
         stop.send_replace(true);
         server.stop().await;
         if let Err(error) = listener.await {
             tracing::error!(%error, "listening to the ledger ended with an error");
+        }
+        if let Err(error) = tender.await {
+            tracing::error!(%error, "tending the visits ended with an error");
         }
     }
 }

@@ -14,13 +14,28 @@ use fhir::{
 use primitives::{Millis, OrgId, domain, hash};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How ids begin that are kept for what other organisations wrote.
+const FOREIGN: &str = "x.";
+
+/// Length of such an id, in bytes.
+const FOREIGN_BYTES: usize = 42;
+
 /// The id under which a resource of another organisation is served here: its own ids may be taken already.
 #[must_use]
 pub fn foreign_id(writer: &OrgId, kind: &str, id: &str) -> String {
     let hash = hash(domain::BLOB, &[b"foreign id", writer.0.as_bytes(), kind.as_bytes(), id.as_bytes()]);
-    let mut text = hex::encode(hash.as_bytes());
-    text.truncate(40);
+    let mut text = format!("{FOREIGN}{}", hex::encode(hash.as_bytes()));
+    text.truncate(FOREIGN_BYTES);
     text
+}
+
+/// Whether an id is kept for what other organisations wrote: nobody here may write under it, be something there or not.
+#[must_use]
+pub fn is_foreign_id(id: &str) -> bool {
+    id.len() == FOREIGN_BYTES
+        && id.strip_prefix(FOREIGN).is_some_and(|rest| {
+            rest.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        })
 }
 
 /// An instant as FHIR spells it.

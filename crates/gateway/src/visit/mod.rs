@@ -7,7 +7,7 @@ mod visits;
 mod watch;
 
 pub use asking::{Asking, BreakGlass};
-pub use ingest::{foreign_id, instant, served};
+pub use ingest::{foreign_id, instant, is_foreign_id, served};
 pub use users::{User, UserError, Users};
 pub use visits::{Seen, Settings, Visits};
 pub use watch::Watch;

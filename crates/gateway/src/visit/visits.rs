@@ -4,14 +4,15 @@
 use super::{
     asking::{Asking, Hand},
     ingest::ingest,
-    watch::Watch,
+    watch::{Changed, Watch},
 };
 use crate::{
     http::{IssueCode, Refusal},
-    working::{Class, Sight, WorkingSet},
+    working::{Class, Sight, WorkingError, WorkingSet},
 };
 use axum::http::StatusCode;
 use client::{
+    FOLLOWED_MAX, Host,
     open::{Ask, Emergency, Look, OpenError},
     rpc::CallError,
 };
@@ -35,6 +36,10 @@ pub struct Settings {
     pub staleness_max: Span,
     /// Charts that one request may open besides those it names.
     pub batch_max: usize,
+    /// How long it takes at least, in milliseconds, to be told that something isn't there. What is there and hidden costs a
+    /// first access, which is recorded; as long as that takes no longer than this, the two can't be told apart by a clock.
+    /// 0 answers at once.
+    pub missing_min: Span,
 }
 
 impl Default for Settings {
@@ -44,9 +49,16 @@ impl Default for Settings {
             denied: Span::secs(60),
             staleness_max: Span::secs(10),
             batch_max: 100,
+            missing_min: Span(200),
         }
     }
 }
+
+/// How often it is looked whether a visit's time has come, if nothing else happens.
+const TEND: Span = Span::secs(1);
+
+/// How often a chart is looked at for one request, if things go on happening in it that end visits.
+const LOOKS: u32 = 3;
 
 /// One visit.
 #[derive(Clone, Debug)]
@@ -86,7 +98,10 @@ pub struct Visits {
     own: OrgId,
     settings: Settings,
     watch: Arc<Watch>,
-    rounds: Mutex<BTreeMap<Hand, Round>>,
+    rounds: Arc<Mutex<BTreeMap<Hand, Round>>>,
+    /// Held while a chart is taken in until its visit stands, and while it is wiped but for what visits see: so that nothing
+    /// is wiped of which a visit is about to stand.
+    wiping: Arc<Mutex<()>>,
     /// One access at a time for a hand and a chart: who comes second gets the first one's visit.
     opening: Mutex<BTreeMap<(Hand, ChartId), Turn>>,
 }
@@ -95,7 +110,15 @@ impl Visits {
     /// No visits yet.
     #[must_use]
     pub fn new(set: WorkingSet, own: OrgId, settings: Settings, watch: Arc<Watch>) -> Arc<Self> {
-        Arc::new(Self { set, own, settings, watch, rounds: Mutex::default(), opening: Mutex::default() })
+        Arc::new(Self {
+            set,
+            own,
+            settings,
+            watch,
+            rounds: Arc::default(),
+            wiping: Arc::default(),
+            opening: Mutex::default(),
+        })
     }
 
     /// The settings.
@@ -137,7 +160,7 @@ impl Visits {
         };
         let result = {
             let _turn = turn.lock().await;
-            if self.lasts(&hand, &chart, now) { Ok(()) } else { self.look(asking, &hand, chart).await }
+            self.opened(asking, &hand, chart).await
         };
         drop(turn);
         let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +168,20 @@ impl Visits {
         result
     }
 
-    async fn look(&self, asking: &Asking, hand: &Hand, chart: ChartId) -> Result<(), Refusal> {
+    /// Looks, and again if the visit ended before it began.
+    async fn opened(&self, asking: &Asking, hand: &Hand, chart: ChartId) -> Result<(), Refusal> {
+        for _ in 0..LOOKS {
+            // What happens from here on ends the visit, even before it has begun; what happened before is heard right after.
+            let mark = self.watch.mark(&chart);
+            if self.lasts(hand, &chart, asking.user.client().host().now()) {
+                return Ok(());
+            }
+            self.look(asking, hand, chart, mark).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&self, asking: &Asking, hand: &Hand, chart: ChartId, mark: u64) -> Result<(), Refusal> {
         let client = asking.user.client();
         let ask = Ask {
             // Nobody proved once more who it is: a token of a program says nothing of who sits before it.
@@ -153,22 +189,23 @@ impl Visits {
             reason: asking.emergency.as_ref().map(|emergency| emergency.reason.clone()),
             ..Ask::all(chart, asking.purpose)
         };
-        // What happens from here on ends the visit, even before it has begun.
-        let mark = self.watch.mark(&chart);
         let look = client.look(&ask).await.map_err(refused)?;
-        let (set, own) = (self.set.clone(), self.own.clone());
-        let look = client::host::heavy(&**client.host(), move || ingest(&set, &own, &look).map(|()| look))
-            .await
-            .map_err(broken)?;
-        let now = client.host().now();
-        let visit = self.visit(&look, now);
-        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
-        let round = rounds.entry(hand.clone()).or_default();
-        round.visits.insert(chart, visit);
-        round.sight = None;
-        drop(rounds);
+        let visit = self.visit(&look, client.host().now());
+        let lines = look.lines;
+        let (set, own, hand) = (self.set.clone(), self.own.clone(), hand.clone());
+        let (rounds, wiping) = (Arc::clone(&self.rounds), Arc::clone(&self.wiping));
+        let taken_in = client::host::heavy(&**client.host(), move || {
+            let _nobody_wipes = wiping.lock().unwrap_or_else(PoisonError::into_inner);
+            ingest(&set, &own, &look)?;
+            let mut rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner);
+            let round = rounds.entry(hand).or_default();
+            round.visits.insert(chart, visit);
+            round.sight = None;
+            Ok(())
+        });
+        taken_in.await.map_err(broken)?;
         // Only now: what is heard ends the visits that stand there, and this one must be among them.
-        self.watch.follow(chart, look.lines, mark);
+        self.watch.follow(chart, lines, mark);
         Ok(())
     }
 
@@ -195,11 +232,17 @@ impl Visits {
 
     /// Ends the visits in charts in which something happened that may change what is permitted.
     fn hear(&self) {
-        let changed = self.watch.changed();
+        // Under the lock: what one has heard and not yet carried out, no other may pass by.
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let Changed { charts: changed, erased } = self.watch.changed();
         if changed.is_empty() {
             return;
         }
-        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        for chart in &erased {
+            if let Err(error) = self.set.hollow(chart) {
+                tracing::error!(%error, "what was erased can't be wiped from the working set");
+            }
+        }
         for round in rounds.values_mut() {
             round.visits.retain(|chart, _| !changed.contains(chart));
             round.sight = None;
@@ -212,6 +255,7 @@ impl Visits {
 
     /// Wipes what nobody may see any more.
     fn tidy(&self, chart: &ChartId) {
+        let _nobody_takes_in = self.wiping.lock().unwrap_or_else(PoisonError::into_inner);
         let kept: BTreeSet<Class> = {
             let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
             let visits = rounds.values().filter_map(|round| round.visits.get(chart));
@@ -220,6 +264,68 @@ impl Visits {
         if let Err(error) = self.set.purge(chart, &kept) {
             tracing::error!(%error, "what nobody may see any more can't be wiped from the working set");
         }
+    }
+
+    /// Ends visits when their time has come or the ledger ends them, and wipes what nobody may see any more: whether anybody
+    /// asks again or not. Until it is told to stop.
+    pub async fn tend(self: Arc<Self>, host: Arc<dyn Host>, mut stop: tokio::sync::watch::Receiver<bool>) {
+        loop {
+            let (visits, machine) = (Arc::clone(&self), Arc::clone(&host));
+            client::host::heavy(&*host, move || {
+                visits.hear();
+                visits.end(machine.now());
+            })
+            .await;
+            tokio::select! {
+                () = self.watch.happens() => {}
+                () = host.sleep(TEND) => {}
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// Ends the visits whose time has come.
+    fn end(&self, now: Millis) {
+        let mut ended = BTreeSet::new();
+        {
+            let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+            for round in rounds.values_mut() {
+                let before = round.visits.len();
+                round.visits.retain(|chart, visit| {
+                    let lasts = now < visit.until;
+                    if !lasts {
+                        ended.insert(*chart);
+                    }
+                    lasts
+                });
+                if round.visits.len() < before {
+                    round.sight = None;
+                }
+            }
+            rounds.retain(|_, round| !round.visits.is_empty());
+            let needed = rounds.values().flat_map(|round| round.visits.keys().copied()).collect();
+            // Under the lock: who opens a chart asks for it to be followed only after the visit stands here.
+            self.watch.make_room(&needed);
+        }
+        for chart in ended {
+            self.tidy(&chart);
+        }
+    }
+
+    /// Takes up what an earlier run left in the working set: nobody may see what others wrote until somebody opens it again,
+    /// and what was erased meanwhile is heard of.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn resume(&self) -> Result<(), WorkingError> {
+        for (place, (chart, lines)) in self.set.charts(usize::MAX)?.into_iter().enumerate() {
+            self.set.purge(&chart, &BTreeSet::new())?;
+            // The newest; of the others it is heard when they are next opened, before anything of them is served.
+            if place < FOLLOWED_MAX / 2 {
+                self.watch.follow(chart, lines, self.watch.mark(&chart));
+            }
+        }
+        Ok(())
     }
 
     /// What may be seen now, in all visits of this hand together.
@@ -297,7 +403,7 @@ fn stale() -> Refusal {
     .retry_after(5)
 }
 
-fn broken(error: crate::working::WorkingError) -> Refusal {
+fn broken(error: WorkingError) -> Refusal {
     tracing::error!(%error, "the working set fails");
     Refusal::fault()
 }

@@ -1,7 +1,7 @@
 //! This file is where the gateway listens to the ledger: how new the newest final block is, and in which charts something
 //! happened that may end a visit.
 
-use client::{Client, Follower, Heard, rpc::CallError};
+use client::{Client, FOLLOWED_MAX, Follower, Heard, rpc::CallError};
 use ledger::Event;
 use primitives::{ChartId, Millis, Span};
 use std::{
@@ -26,15 +26,28 @@ pub struct Watch {
     newest: AtomicU64,
     state: Mutex<State>,
     wake: Notify,
+    happened: Notify,
 }
 
 #[derive(Default)]
 struct State {
     /// Charts to be followed from a line on, not yet with the follower.
     waiting: BTreeMap<ChartId, u64>,
-    changed: BTreeSet<ChartId>,
+    /// Charts that need no longer be followed.
+    leaving: BTreeSet<ChartId>,
+    followed: BTreeSet<ChartId>,
+    changed: Changed,
     /// How often something happened in a chart: so that what happens while a chart is being opened isn't missed.
     marks: BTreeMap<ChartId, u64>,
+}
+
+/// In which charts something happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// Visits end here.
+    pub(super) charts: BTreeSet<ChartId>,
+    /// And here something was erased.
+    pub(super) erased: BTreeSet<ChartId>,
 }
 
 impl Watch {
@@ -60,8 +73,9 @@ impl Watch {
     pub(super) fn follow(&self, chart: ChartId, lines: u64, mark: u64) {
         self.state(|state| {
             if state.marks.get(&chart).copied().unwrap_or(0) != mark {
-                state.changed.insert(chart);
+                state.changed.charts.insert(chart);
             }
+            state.leaving.remove(&chart);
             let from = state.waiting.entry(chart).or_insert(lines);
             *from = lines.min(*from);
         });
@@ -69,8 +83,25 @@ impl Watch {
     }
 
     /// The charts in which something happened since this was last asked.
-    pub(super) fn changed(&self) -> BTreeSet<ChartId> {
+    pub(super) fn changed(&self) -> Changed {
         self.state(|state| std::mem::take(&mut state.changed))
+    }
+
+    /// Waits until something happens that ends visits.
+    pub(super) async fn happens(&self) {
+        self.happened.notified().await;
+    }
+
+    /// If so many charts are followed that there is hardly room for more: follows only those that are still needed, until
+    /// somebody asks for others again.
+    pub(super) fn make_room(&self, needed: &BTreeSet<ChartId>) {
+        self.state(|state| {
+            if state.followed.len() > FOLLOWED_MAX / 2 {
+                let State { waiting, leaving, followed, .. } = state;
+                let left = followed.difference(needed).filter(|chart| !waiting.contains_key(*chart));
+                leaving.extend(left.copied());
+            }
+        });
     }
 
     fn heard(&self, heard: &Heard) {
@@ -78,9 +109,15 @@ impl Watch {
             for line in heard.lines.iter().filter(|line| ends(line.event.as_ref())) {
                 let chart = line.logged.chart;
                 *state.marks.entry(chart).or_default() += 1;
-                state.changed.insert(chart);
+                state.changed.charts.insert(chart);
+                if matches!(line.event, Some(Event::ErasureOrdered(_)) | None) {
+                    state.changed.erased.insert(chart);
+                }
             }
         });
+        if self.state(|state| !state.changed.charts.is_empty()) {
+            self.happened.notify_one();
+        }
         // As long as there is more to be had, not all up to that block has been told.
         if !heard.more {
             self.newest.store(heard.as_of.time.0, Ordering::Release);
@@ -119,15 +156,22 @@ impl Watch {
     }
 
     fn take_up(&self, follower: &mut Follower) {
-        let waiting = self.state(|state| std::mem::take(&mut state.waiting));
+        let (waiting, leaving) =
+            self.state(|state| (std::mem::take(&mut state.waiting), std::mem::take(&mut state.leaving)));
+        for chart in leaving {
+            follower.remove(&chart);
+        }
         for (chart, line) in waiting {
             // Somebody else's visit may still wait to be told of earlier lines: none is passed over.
             let known = follower.charts().find(|(known, _)| **known == chart).map(|(_, from)| from);
             if follower.add(chart, known.map_or(line, |from| from.min(line))).is_err() {
                 // A chart that can't be followed is never browsed without a round: its visits end at once.
-                self.state(|state| state.changed.insert(chart));
+                self.state(|state| state.changed.charts.insert(chart));
+                self.happened.notify_one();
             }
         }
+        let followed = follower.charts().map(|(chart, _)| *chart).collect();
+        self.state(|state| state.followed = followed);
     }
 }
 

@@ -15,6 +15,7 @@ mod schema;
 mod set;
 mod sight;
 mod sql;
+mod wipe;
 
 pub use error::WorkingError;
 pub use everything::EverythingAsk;
@@ -23,5 +24,5 @@ pub use page::{Cursor, Found, Page, Searched};
 pub use place::{Class, Place};
 pub use put::Version;
 pub use read::{Held, HistoryAsk, Lies, Moment, Stored};
-pub use set::{WorkingKey, WorkingSet};
+pub use set::{Calls, WorkingKey, WorkingSet};
 pub use sight::Sight;

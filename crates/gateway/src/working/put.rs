@@ -1,4 +1,4 @@
-//! This file is where versions of resources come into the working set, and go again when the access to them ends.
+//! This file is where versions of resources come into the working set.
 
 use super::{
     error::WorkingError,
@@ -12,7 +12,6 @@ use conformance::search::{Index, index};
 use fhir::{Limits, json::Document};
 use primitives::{ChartId, Millis};
 use rusqlite::{Connection, OptionalExtension as _};
-use std::collections::BTreeSet;
 
 /// A class that nobody may see: stands where a resource's newest version isn't known here.
 const HIDDEN: i64 = 0;
@@ -48,7 +47,7 @@ struct Ready<'a> {
     index: Option<Index>,
 }
 
-fn read(place: &Place, bytes: &[u8]) -> Result<Index, WorkingError> {
+pub(super) fn read(place: &Place, bytes: &[u8]) -> Result<Index, WorkingError> {
     let broken = || WorkingError::NotAResource(place.to_string());
     let document = Document::read(bytes, &Limits::default()).map_err(|_| broken())?;
     index(document.root()).ok_or_else(broken)
@@ -93,91 +92,6 @@ impl WorkingSet {
             .optional()?;
         Ok(lines.and_then(|lines| u64::try_from(lines).ok()).unwrap_or(0))
     }
-
-    /// Wipes what other organisations wrote into a chart, but for these classes: nobody here may see it any more.
-    ///
-    /// # Errors
-    /// [`WorkingError`].
-    pub fn purge(&self, chart: &ChartId, keep: &BTreeSet<Class>) -> Result<u64, WorkingError> {
-        self.write(|db, _| {
-            let Some(number) = find_chart(db, chart)? else { return Ok(0) };
-            let mut foreign =
-                db.prepare_cached("SELECT id, category, writer FROM class WHERE chart = ?1 AND own = 0")?;
-            let rows = foreign.query_map([number], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-            })?;
-            let rows: Vec<(i64, String, String)> = rows.collect::<Result<_, _>>()?;
-            let mut wiped = 0;
-            for (class, category, writer) in rows {
-                let kept = keep.iter().any(|kept| {
-                    kept.chart == *chart && kept.category == category && *kept.writer.0 == *writer
-                });
-                if !kept {
-                    wiped += wipe_class(db, class)?;
-                }
-            }
-            if wiped > 0 {
-                // What was wiped has to be fetched anew.
-                db.prepare_cached("UPDATE chart SET lines = 0 WHERE id = ?1")?.execute([number])?;
-            }
-            Ok(wiped)
-        })
-    }
-
-    /// Wipes the resources of a chart that were put in with one of these as [`Version::source`], with all their versions.
-    ///
-    /// # Errors
-    /// [`WorkingError`].
-    pub fn erase(&self, chart: &ChartId, sources: &BTreeSet<Vec<u8>>) -> Result<(), WorkingError> {
-        if sources.is_empty() {
-            return Ok(());
-        }
-        self.write(|db, _| {
-            let Some(number) = find_chart(db, chart)? else { return Ok(()) };
-            let mut of_chart = db.prepare_cached("SELECT rid, source FROM resource WHERE chart = ?1")?;
-            let rows = of_chart.query_map([number], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let rows: Vec<(i64, Vec<u8>)> = rows.collect::<Result<_, _>>()?;
-            for (rid, _) in rows.iter().filter(|(_, source)| sources.contains(source)) {
-                wipe(db, *rid)?;
-            }
-            Ok(())
-        })
-    }
-}
-
-fn wipe_class(db: &Connection, class: i64) -> rusqlite::Result<u64> {
-    let mut of_class = db.prepare_cached(
-        "SELECT rid FROM resource WHERE class = ?1 UNION SELECT rid FROM version WHERE class = ?1",
-    )?;
-    let rids: Vec<i64> = of_class.query_map([class], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for rid in &rids {
-        wipe(db, *rid)?;
-    }
-    db.prepare_cached("DELETE FROM class WHERE id = ?1")?.execute([class])?;
-    Ok(rids.len() as u64)
-}
-
-fn wipe(db: &Connection, rid: i64) -> rusqlite::Result<()> {
-    let mut known: Option<(i64, Vec<u8>)> = db
-        .prepare_cached("SELECT kind, bytes FROM resource WHERE rid = ?1")?
-        .query_row([rid], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let former = known.as_mut().filter(|(_, bytes)| !bytes.is_empty()).and_then(|(kind, bytes)| {
-        let place = Place { kind: numbers::kind_of(*kind)?, id: String::new() };
-        read(&place, bytes).ok()
-    });
-    match former {
-        Some(index) => rows::remove(db, &mut Systems::default(), rid, &index)?,
-        None => rows::sweep(db, rid)?,
-    }
-    for sql in [
-        "DELETE FROM resource WHERE rid = ?1",
-        "DELETE FROM version WHERE rid = ?1",
-        "DELETE FROM also WHERE rid = ?1",
-    ] {
-        db.prepare_cached(sql)?.execute([rid])?;
-    }
-    Ok(())
 }
 
 fn chart_number(db: &Connection, chart: &ChartId) -> rusqlite::Result<i64> {

@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 /// Raised when the tables change: then the working set is made anew.
 const FORMAT: i64 = 1;
 
+/// How long a connection waits for another one.
+pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Pages kept in memory by each connection, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
@@ -101,7 +104,7 @@ fn connect(path: &Path, key: &Zeroizing<[u8; 32]>, write: bool) -> rusqlite::Res
         OpenFlags::SQLITE_OPEN_READ_WRITE
     };
     let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.busy_timeout(BUSY)?;
     // A raw key: it is random, so no passphrase derivation is wanted (SQLCipher documentation, `PRAGMA key`).
     let spelled = Zeroizing::new(hex::encode(**key));
     db.execute_batch(&Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", &*spelled)))?;

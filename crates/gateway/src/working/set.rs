@@ -7,17 +7,24 @@ use super::{
     schema,
     sight::{Sight, chart_key},
 };
-use primitives::{ChartId, OrgId};
+use primitives::{ChartId, Hash, OrgId};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use zeroize::Zeroizing;
 
 /// Connections that read at the same time.
 const READERS: usize = 4;
+
+/// How long wiping waits for those who read.
+const SETTLE_WAIT: Duration = Duration::from_millis(250);
 
 /// The key under which the working set is encrypted.
 #[derive(Clone)]
@@ -49,6 +56,19 @@ struct Inner {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     back: Condvar,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    /// Whether former pages of what was wiped still stand in the log of changes.
+    unsettled: AtomicBool,
+}
+
+/// How often a working set was asked and changed since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Times that somebody read.
+    pub reads: u64,
+    /// Transactions that changed it, or would have.
+    pub writes: u64,
 }
 
 pub(super) struct Writer {
@@ -77,6 +97,9 @@ impl WorkingSet {
             writer: Mutex::new(Writer { db, systems: Systems::default() }),
             readers: Mutex::new(readers),
             back: Condvar::new(),
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            unsettled: AtomicBool::new(false),
         })))
     }
 
@@ -89,6 +112,7 @@ impl WorkingSet {
         &self,
         work: impl FnOnce(&Connection, &mut Systems) -> Result<T, WorkingError>,
     ) -> Result<T, WorkingError> {
+        self.0.writes.fetch_add(1, Ordering::Relaxed);
         let mut writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Writer { db, systems } = &mut *writer;
         let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
@@ -96,6 +120,9 @@ impl WorkingSet {
         match done {
             Ok(done) => {
                 tx.commit()?;
+                if self.0.unsettled.load(Ordering::Relaxed) {
+                    self.truncate(db, Duration::ZERO)?;
+                }
                 Ok(done)
             }
             Err(error) => {
@@ -107,6 +134,7 @@ impl WorkingSet {
     }
 
     pub(super) fn read(&self) -> Reader<'_> {
+        self.0.reads.fetch_add(1, Ordering::Relaxed);
         let mut readers = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(db) = readers.pop() {
@@ -162,6 +190,41 @@ impl WorkingSet {
             classes.push(Class { chart: *chart, category, writer });
         }
         Ok(classes)
+    }
+
+    /// How often it was asked and changed: what answers alike must cost alike.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        Calls { reads: self.0.reads.load(Ordering::Relaxed), writes: self.0.writes.load(Ordering::Relaxed) }
+    }
+
+    /// Sees to it that what was just wiped is in no file any more: not in the log of changes either, where its former pages
+    /// stand until somebody writes over them. If somebody reads for long, the next change makes up for it.
+    pub(super) fn settle(&self) -> Result<(), WorkingError> {
+        let writer = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.truncate(&writer.db, SETTLE_WAIT)
+    }
+
+    fn truncate(&self, db: &Connection, wait: Duration) -> Result<(), WorkingError> {
+        db.busy_timeout(wait)?;
+        let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        db.busy_timeout(schema::BUSY)?;
+        self.0.unsettled.store(busy?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// All charts of which it knows anything, each with the line of its log up to which it is complete; at most so many, the
+    /// newest first.
+    ///
+    /// # Errors
+    /// [`WorkingError::Database`].
+    pub fn charts(&self, most: usize) -> Result<Vec<(ChartId, u64)>, WorkingError> {
+        let db = self.read();
+        let mut all = db.prepare_cached("SELECT chart, lines FROM chart ORDER BY id DESC LIMIT ?1")?;
+        let rows = all.query_map([i64::try_from(most).unwrap_or(i64::MAX)], |row| {
+            Ok((ChartId(Hash(row.get(0)?)), u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The file in which it lies.
