@@ -7,9 +7,16 @@ use super::{
     unseal::{self, Unsealed},
     visit::{self, Asked},
 };
-use crate::{client::Client, contents::Written, names::Names, open::WhyNot, read::AsOf, record::Record};
+use crate::{
+    client::Client,
+    contents::Written,
+    names::Names,
+    open::WhyNot,
+    read::{AsOf, Line},
+    record::Record,
+};
 use envelope::{Entry, RecordId};
-use ledger::{charts::Role, consent::Purpose};
+use ledger::{Event, charts::Role, consent::Purpose};
 use primitives::{ChartId, Millis, OrgId, PackRoot, Tag, TxId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,6 +83,9 @@ pub struct Look {
     pub repeated: Option<u64>,
     /// Until when what is permitted is released; none if all was denied.
     pub expires: Option<Millis>,
+    /// When a directive of the chart next begins or ends by itself: what is permitted may be another from then on. None if
+    /// none does.
+    pub turns: Option<Millis>,
     /// The classes asked for with their decisions and what decided, without the chart's own index and audit.
     pub classes: Vec<ClassSaid>,
     /// Every version that is permitted: bundle by bundle as they came in, each in the order of its bundle.
@@ -159,6 +169,7 @@ impl Client {
             permitted: visit.decided.permitted(),
             repeated: visit.repeated,
             expires: visit.decided.expires,
+            turns: turns(&visit.lines, visit.done.time),
             classes: classes(&visit.decided, &names, |tag| visit.contents.is_service(tag)),
             records,
             not_shown,
@@ -169,6 +180,28 @@ impl Client {
             timings: visit.timings,
         })
     }
+}
+
+/// The next time after `now` at which a directive that isn't taken back begins or ends.
+fn turns(lines: &[Line], now: Millis) -> Option<Millis> {
+    let mut standing: BTreeMap<TxId, [Millis; 2]> = BTreeMap::new();
+    for line in lines {
+        match &line.event {
+            Some(Event::Granted(granted)) => {
+                let directive = &granted.directive;
+                standing.insert(directive.id, [directive.from, directive.until]);
+            }
+            Some(Event::Denied(denied)) => {
+                let directive = &denied.directive;
+                standing.insert(directive.id, [directive.from, directive.until]);
+            }
+            Some(Event::Revoked(revoked)) => {
+                standing.retain(|id, _| !revoked.directives.iter().any(|revoked| revoked == id));
+            }
+            Some(_) | None => {}
+        }
+    }
+    standing.into_values().flatten().filter(|time| *time > now && *time < Millis::MAX).min()
 }
 
 /// The entries of records in all packs whose table of contents is at hand, in the order of writing.

@@ -107,6 +107,7 @@ impl Opened {
             permitted,
             repeated,
             expires: _,
+            turns: _,
             classes,
             records: seen,
             not_shown,

@@ -219,7 +219,8 @@ impl Visits {
             .collect();
         let lasts = if look.permitted { self.settings.visit } else { self.settings.denied };
         let until = now.plus(lasts);
-        let until = look.expires.map_or(until, |expires| expires.min(until));
+        // An access outlives the directive that permits it; what it brought is shown no longer than that.
+        let until = [look.expires, look.turns].into_iter().flatten().fold(until, Millis::min);
         Visit { access: look.access, height: look.as_of.height, classes, until }
     }
 
