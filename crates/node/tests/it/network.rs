@@ -29,11 +29,33 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-const MEMBERS: [(&str, &str, MemberKind, &str); 4] = [
-    ("riverside-hospital", "riverside/dr-adams", MemberKind::Provider, "physician"),
-    ("lakeside-clinic", "lakeside/dr-baker", MemberKind::Provider, "physician"),
-    ("meridian-insurance", "meridian/clerk", MemberKind::Insurer, "clerk"),
-    ("patient-trust", "trust/advocate", MemberKind::PatientBody, "advocate"),
+/// An organisation to be laid out.
+pub(crate) struct Organisation {
+    pub(crate) name: &'static str,
+    pub(crate) kind: MemberKind,
+    pub(crate) people: &'static [Person],
+}
+
+/// Somebody who works there.
+pub(crate) struct Person {
+    pub(crate) profile: &'static str,
+    pub(crate) kind: ProfileKind,
+    pub(crate) role: &'static str,
+}
+
+const fn member(name: &'static str, kind: MemberKind, people: &'static [Person]) -> Organisation {
+    Organisation { name, kind, people }
+}
+
+const fn practitioner(profile: &'static str, role: &'static str) -> Person {
+    Person { profile, kind: ProfileKind::Practitioner, role }
+}
+
+const FOUR: [Organisation; 4] = [
+    member("riverside-hospital", MemberKind::Provider, &[practitioner(ADAMS, "physician")]),
+    member("lakeside-clinic", MemberKind::Provider, &[practitioner(BAKER, "physician")]),
+    member("meridian-insurance", MemberKind::Insurer, &[practitioner("meridian/clerk", "clerk")]),
+    member("patient-trust", MemberKind::PatientBody, &[practitioner("trust/advocate", "advocate")]),
 ];
 
 pub(crate) const ADAMS: &str = "riverside/dr-adams";
@@ -84,7 +106,8 @@ pub(crate) async fn until<T>(what: &str, mut found: impl AsyncFnMut() -> Option<
     }
 }
 
-fn make_member(dir: &Path, (org, _, kind, _): (&str, &str, MemberKind, &str)) -> GenesisMember {
+fn make_member(dir: &Path, organisation: &Organisation) -> GenesisMember {
+    let Organisation { name: org, kind, people: _ } = *organisation;
     let (key, validator, vault) = (fresh_key(), fresh_key(), fresh_key());
     let trustee = OpenKey::generate(&mut rand::rng());
     save_signing(&dir.join("organisation.key"), &key, &Lock::Plain).unwrap();
@@ -103,13 +126,14 @@ fn make_member(dir: &Path, (org, _, kind, _): (&str, &str, MemberKind, &str)) ->
     }
 }
 
-fn make_person(home: &Path, config: &Config, name: &str, role: &str) -> Staff {
-    let name: ProfileName = name.parse().unwrap();
+fn make_person(home: &Path, config: &Config, person: &Person) -> Staff {
+    let Person { profile, kind, role } = *person;
+    let name: ProfileName = profile.parse().unwrap();
     let key = fresh_key();
     save_signing(&home.join(name.key_path()), &key, &Lock::Plain).unwrap();
     let profile = Profile {
         format: 1,
-        kind: ProfileKind::Practitioner,
+        kind,
         display: name.to_string(),
         org: config.org.clone(),
         server: config.org.clone(),
@@ -129,12 +153,17 @@ fn make_person(home: &Path, config: &Config, name: &str, role: &str) -> Staff {
 }
 
 impl Network {
-    /// Lays a network out; nothing runs yet.
+    /// Lays a network of four out; nothing runs yet.
     pub(crate) fn laid_out(params: Params) -> Self {
+        Self::of(&FOUR, params)
+    }
+
+    /// Lays a network of these organisations out; nothing runs yet.
+    pub(crate) fn of(organisations: &[Organisation], params: Params) -> Self {
         let home = tempfile::tempdir().unwrap();
         let dir = |org: &str| home.path().join(org);
         let members: Vec<_> =
-            MEMBERS.iter().map(|member| make_member(&dir(member.0).join("keys"), *member)).collect();
+            organisations.iter().map(|member| make_member(&dir(member.name).join("keys"), member)).collect();
         let genesis = Genesis {
             format: 1,
             name: Text::try_from("a test").unwrap(),
@@ -145,33 +174,36 @@ impl Network {
             policy: Text::try_from(policy::BASE).unwrap(),
         };
         fs::write(home.path().join("genesis.json"), serde_json::to_vec(&genesis).unwrap()).unwrap();
-        let addresses = free_addresses(MEMBERS.len() * 2);
-        let members: Vec<Address> = MEMBERS
+        let addresses = free_addresses(organisations.len() * 2);
+        let members: Vec<Address> = organisations
             .iter()
             .zip(addresses.chunks(2))
-            .map(|(member, pair)| Address { org: member.0.parse().unwrap(), p2p: pair[0], rpc: pair[1] })
+            .map(|(member, pair)| Address { org: member.name.parse().unwrap(), p2p: pair[0], rpc: pair[1] })
             .collect();
-        let configs = MEMBERS.iter().zip(&members).map(|((org, person, _, role), address)| {
-            let mut config = Config {
-                org: address.org.clone(),
-                genesis: home.path().join("genesis.json"),
-                keys: dir(org).join("keys"),
-                data: dir(org).join("data"),
-                marker: dir(org).join("validator.marker"),
-                p2p: address.p2p,
-                rpc: address.rpc,
-                packs: dir(org).join("data/packs").to_string_lossy().into_owned(),
-                members: members.clone(),
-                staff: Vec::new(),
-                box_keys: BoxKeyRules::default(),
-                log: LogFormat::Json,
-                threads: 2,
-            };
-            config.staff.push(make_person(home.path(), &config, person, role));
-            config
-        });
+        let configs = organisations.iter().zip(&members).map(
+            |(Organisation { name: org, kind: _, people }, address)| {
+                let mut config = Config {
+                    org: address.org.clone(),
+                    genesis: home.path().join("genesis.json"),
+                    keys: dir(org).join("keys"),
+                    data: dir(org).join("data"),
+                    marker: dir(org).join("validator.marker"),
+                    p2p: address.p2p,
+                    rpc: address.rpc,
+                    packs: dir(org).join("data/packs").to_string_lossy().into_owned(),
+                    members: members.clone(),
+                    staff: Vec::new(),
+                    box_keys: BoxKeyRules::default(),
+                    log: LogFormat::Json,
+                    threads: 2,
+                };
+                config.staff =
+                    people.iter().map(|person| make_person(home.path(), &config, person)).collect();
+                config
+            },
+        );
         let configs = configs.collect();
-        let nodes = MEMBERS.iter().map(|_| None).collect();
+        let nodes = organisations.iter().map(|_| None).collect();
         Self { home, genesis, configs, nodes }
     }
 
@@ -201,7 +233,7 @@ impl Network {
     }
 
     pub(crate) async fn start_all(&mut self) {
-        for place in 0..MEMBERS.len() {
+        for place in 0..self.configs.len() {
             self.start(place).await;
         }
         self.all_at(1).await;
@@ -226,7 +258,7 @@ impl Network {
 
     /// Waits until all running nodes have executed `height`.
     pub(crate) async fn all_at(&self, height: u64) {
-        for place in (0..MEMBERS.len()).filter(|place| self.nodes[*place].is_some()) {
+        for place in (0..self.configs.len()).filter(|place| self.nodes[*place].is_some()) {
             until("the height", async || self.status(place).await.filter(|status| status.height >= height))
                 .await;
         }
