@@ -16,8 +16,8 @@ use std::{
 use tokio::time::sleep;
 
 /// How long the nodes may take to agree on what one of them has executed.
-const SETTLE_WITHIN: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const SETTLE_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The patient whose story is told.
 pub(super) struct Heroine {
