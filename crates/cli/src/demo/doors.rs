@@ -3,8 +3,9 @@
 use super::lay::{Laid, Plan, free_ports};
 use crate::{
     commands::gateway::{
-        client::{Add, ConfigPath, register},
+        client::{Add, register},
         init::{Init, make},
+        store::ConfigPath,
         token::{Token, make_key},
     },
     exit::{Exit, Failure},

@@ -57,7 +57,8 @@ pub enum BackupError {
 pub const CLIENTS_MAX: i64 = 10_000;
 
 impl Clients {
-    /// Opens the store at `path`; makes it if there is none.
+    /// Opens the store at `path`; makes it if there is none. With a key it is encrypted at rest, and a plain one that an
+    /// earlier version left is encrypted now; without one, as in tests, it is plain.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -148,7 +149,8 @@ impl Clients {
         self.db.write(|tx| Ok(tx.execute("DELETE FROM client WHERE id = ?", [id.as_str()])? > 0))
     }
 
-    /// Writes a copy of the whole store, consistent in itself, to a new file; the server may go on meanwhile.
+    /// Writes a copy of the whole store, consistent in itself, to a new file, encrypted under the same key as the store; the
+    /// server may go on meanwhile.
     ///
     /// # Errors
     /// [`BackupError`], also if there is a file at `to`.

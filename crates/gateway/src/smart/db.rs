@@ -1,6 +1,9 @@
 //! This file is where the tables of authorisation have their form, and where one connection is shared.
 
-use super::disk::{OpenError, StoreKey, open};
+use super::{
+    disk::{OpenError, StoreKey},
+    opening::open,
+};
 use primitives::Millis;
 use rusqlite::{Connection, TransactionBehavior};
 use std::{

@@ -44,7 +44,7 @@ pub struct Config {
     pub per_address: Rate,
     /// The folder of its own files: the working set, and the store of clients and tokens.
     pub data: PathBuf,
-    /// The key that encrypts the working set; see `horkos gateway init`.
+    /// The key that encrypts the working set and the store of clients and tokens; see `horkos gateway init`.
     pub key: PathBuf,
     /// Authorisation.
     #[serde(default)]

@@ -4,7 +4,7 @@ use super::{config::Config, error::StartError};
 use crate::{
     http::{Bounds, CorsOrigin, Options, PublicUrl, Route, Server, TlsFiles, serve},
     rest::{self, Gateway, Parts},
-    smart::{self, Authority, Clients},
+    smart::{self, Authority, Clients, StoreKey},
     visit::{Users, Visits, Watch},
     working::{WorkingKey, WorkingSet},
 };
@@ -43,8 +43,8 @@ impl Running {
         let users = Users::new(&config.home, config.system.parse()?, passphrase, Arc::clone(&host));
         let system = users.system().await?;
         let own = system.client().org().clone();
+        let clients = Clients::open(&config.data.join("clients.db"), Some(&StoreKey(key.clone())))?;
         let set = WorkingSet::open(&config.data.join("working.db"), &WorkingKey::new(key), &public.fhir())?;
-        let clients = Clients::open(&config.data.join("clients.db"), None)?;
         let authority =
             Authority::new(public.clone(), config.smart.clone(), clients.clone(), Arc::clone(&host))?;
         let heard = Arc::new(Watch::default());

@@ -52,10 +52,6 @@ fn a_backup_opens_as_it_was() {
 fn stores_that_cannot_be_opened() {
     let dir = TempDir::new().unwrap();
     let refused = |result: Result<Clients, gateway::smart::OpenError>| result.err().unwrap().to_string();
-    let key = StoreKey(zeroize::Zeroizing::new([7; 32]));
-    let path = dir.path().join("encrypted.sqlite");
-    assert!(refused(Clients::open(&path, Some(&key))).contains("can't encrypt"));
-    assert!(!path.exists());
     assert!(refused(Clients::open(&dir.path().join("no/such/folder"), None)).contains("is the folder there"));
     let garbage = dir.path().join("garbage");
     std::fs::write(&garbage, "not a database, and long enough to be looked at as one".repeat(100)).unwrap();
@@ -64,6 +60,69 @@ fn stores_that_cannot_be_opened() {
     let newer = rusqlite::Connection::open(dir.path().join("accounts.sqlite")).unwrap();
     newer.pragma_update(None, "user_version", 99).unwrap();
     assert!(refused(Clients::open(&dir.path().join("accounts.sqlite"), None)).contains("format 99"));
+}
+
+fn key(byte: u8) -> StoreKey {
+    StoreKey(zeroize::Zeroizing::new([byte; 32]))
+}
+
+/// Whether one of the folder's files, copies and logs among them, says this.
+fn said(dir: &TempDir, words: &str) -> bool {
+    let files = fs::read_dir(dir.path()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+    files.into_iter().any(|bytes| bytes.windows(words.len()).any(|window| window == words.as_bytes()))
+}
+
+#[test]
+fn with_a_key_nothing_is_readable_at_rest() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("accounts.sqlite");
+    let name = physician("a").name;
+    let clients = Clients::open(&path, Some(&key(7))).unwrap();
+    clients.add(&physician("a")).unwrap();
+    let copy = dir.path().join("copy.sqlite");
+    clients.backup(&copy).unwrap();
+    assert!(!said(&dir, &name) && !said(&dir, "SQLite format 3"));
+    drop(clients);
+    for path in [&path, &copy] {
+        let refused = |key: Option<&StoreKey>| Clients::open(path, key).err().unwrap().to_string();
+        assert!(refused(Some(&key(8))).contains("with this gateway's key"), "{}", refused(Some(&key(8))));
+        assert!(refused(None).contains("can't be opened"));
+        assert_eq!(Clients::open(path, Some(&key(7))).unwrap().list().unwrap(), [physician("a")]);
+    }
+    let garbage = dir.path().join("garbage");
+    fs::write(&garbage, "no database, and longer than a page".repeat(500)).unwrap();
+    let before = fs::read(&garbage).unwrap();
+    assert!(Clients::open(&garbage, Some(&key(7))).is_err());
+    assert_eq!(fs::read(&garbage).unwrap(), before, "what can't be read is left alone");
+}
+
+#[test]
+fn a_plain_store_is_encrypted_when_it_is_opened_with_a_key() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("accounts.sqlite");
+    let name = physician("a").name;
+    let plain = open(&dir);
+    plain.add(&physician("a")).unwrap();
+    plain.add(&system("b")).unwrap();
+    assert!(said(&dir, &name));
+    // Not while somebody has it open: she would go on writing into the plain one.
+    let refused = Clients::open(&path, Some(&key(7))).err().unwrap().to_string();
+    assert!(refused.contains("another program has it open"), "{refused}");
+    plain.add(&physician("c")).unwrap();
+    drop(plain);
+    // One that was begun before a power cut is begun anew.
+    fs::write(dir.path().join("accounts.sqlite.encrypting"), "half").unwrap();
+    let all = [physician("a"), system("b"), physician("c")];
+    for _ in 0..2 {
+        let clients = Clients::open(&path, Some(&key(7))).unwrap();
+        assert_eq!(clients.list().unwrap(), all);
+        assert!(!said(&dir, &name), "readable still");
+        clients.set_enabled(&"a".parse().unwrap(), true).unwrap();
+    }
+    let files: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["accounts.sqlite"], "nothing is left behind");
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(Clients::open(&path, None).is_err());
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! This file is where clients of a gateway are registered, listed and shut out.
 
+use super::store::{ConfigPath, machine, open};
 use crate::{
     context::Context,
-    exit::{Exit, Failure, chain},
+    exit::{Failure, chain},
 };
 use clap::{Args, Subcommand};
 use client::{
@@ -10,7 +11,7 @@ use client::{
     keys::{Profile, ProfileName},
 };
 use gateway::{
-    smart::{self, ClientId, Clients, Keys, Principal, Scopes},
+    smart::{self, ClientId, Keys, Principal, Scopes},
     start::load_config,
 };
 use ledger::consent::Purpose;
@@ -62,14 +63,6 @@ pub(crate) struct Add {
     pub(crate) gateway: ConfigPath,
 }
 
-/// Where the gateway's configuration lies.
-#[derive(Args, Debug)]
-pub(crate) struct ConfigPath {
-    /// The gateway's configuration file
-    #[arg(long, value_name = "FILE", default_value = "gateway.toml")]
-    pub(crate) config: PathBuf,
-}
-
 /// List the registered clients
 #[derive(Args, Debug)]
 pub(crate) struct List {
@@ -93,16 +86,6 @@ pub(super) fn run(command: Client, ctx: &Context) -> Result<(), Failure> {
         Client::Disable(args) => enable(&args, false, ctx),
         Client::Enable(args) => enable(&args, true, ctx),
     }
-}
-
-fn machine(error: impl std::error::Error) -> Failure {
-    Failure::new(Exit::Machine, chain(&error))
-}
-
-fn open(path: &ConfigPath) -> Result<Clients, Failure> {
-    let config = load_config(&path.config).map_err(|error| Failure::input(chain(&error)))?;
-    fs::create_dir_all(&config.data).map_err(|error| Failure::file(&config.data, &error))?;
-    Clients::open(&config.data.join("clients.db"), None).map_err(machine)
 }
 
 /// Registers a client.

@@ -1,8 +1,10 @@
-//! An organisation's front door: prepare, start, register clients.
+//! An organisation's front door: prepare, start, register clients, back up.
 
+mod backup;
 pub(crate) mod client;
 pub(crate) mod init;
 mod start;
+pub(crate) mod store;
 pub(crate) mod token;
 
 use crate::{context::Context, exit::Failure};
@@ -17,6 +19,7 @@ pub(crate) enum Gateway {
     #[command(subcommand)]
     Client(client::Client),
     Token(token::Token),
+    Backup(backup::Backup),
 }
 
 pub(crate) async fn run(command: Gateway, ctx: &Context) -> Result<(), Failure> {
@@ -25,5 +28,6 @@ pub(crate) async fn run(command: Gateway, ctx: &Context) -> Result<(), Failure> 
         Gateway::Start(args) => start::run(args, ctx).await,
         Gateway::Client(command) => client::run(command, ctx),
         Gateway::Token(args) => token::run(&args, ctx).await,
+        Gateway::Backup(args) => backup::run(&args, ctx),
     }
 }
