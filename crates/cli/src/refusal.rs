@@ -76,6 +76,7 @@ impl From<WriteError> for Failure {
             | WriteError::Malformed { .. }
             | WriteError::Conflict { .. }
             | WriteError::TooLarge(_)
+            | WriteError::TooMuch { .. }
             | WriteError::TwoCharts { .. } => with(Exit::Input, &error),
         }
     }

@@ -163,6 +163,12 @@ impl Client {
         Self { actor, display, seat: None, ..self.clone() }
     }
 
+    /// The same user, whose writes follow those of another client of this process into the same chart.
+    #[must_use]
+    pub fn beside(self, other: &Self) -> Self {
+        Self { lanes: other.lanes.clone(), ..self }
+    }
+
     /// Takes up a profile: reads genesis and key, and for a practitioner takes the kept session or opens another.
     /// `passphrase` is asked only if the key file is encrypted.
     ///

@@ -13,7 +13,7 @@ use crate::{
     notes::OpenCompartment,
     rpc::CallError,
     submit::SubmitError,
-    wire::{Attestations, Code, PackParts, StageWrite, Write},
+    wire::{Attestations, Code, Final, PackParts, StageWrite, Write},
 };
 use envelope::{Dealt, RecordId};
 use ledger::{
@@ -36,7 +36,7 @@ const STAGE_AGAIN: Span = Span(300);
 const NOTE_TRIES: u32 = 3;
 
 /// How often a pack is sealed anew after somebody was let in, or the chart was claimed, in between.
-const TRIES: u32 = 4;
+pub(super) const TRIES: u32 = 4;
 
 /// What a pack's commit says besides what was attested.
 pub(super) struct Sealed {
@@ -45,6 +45,14 @@ pub(super) struct Sealed {
     pub(super) opens: Vec<NewCompartment>,
     pub(super) into: Vec<CompartmentId>,
     pub(super) dealing: Hash,
+}
+
+/// A pack that trustees and stores have taken in, but for what its commit says.
+pub(super) struct Staged {
+    pack: PackRoot,
+    entries: u32,
+    opened: Vec<OpenCompartment>,
+    ids: Vec<RecordId>,
 }
 
 impl Client {
@@ -76,16 +84,41 @@ impl Client {
         ground: Ground,
         items: &[Arc<Item>],
     ) -> Result<Vec<Placed>, WriteError> {
-        let terms = Terms { network: self.network, chart, writer: self.org.clone() };
+        let terms = self.terms(chart);
         let (mut rng, sealing) = (host::rng(&*self.host), items.to_vec());
         let write = heavy(&*self.host, move || seal(&mut rng, &terms, &ground, &sealing)).await?;
+        let (commit, staged) = self.stage_sealed(chart, write).await?;
+        let done = self.act(commit).await?;
+        Ok(self.made_final(chart, staged, items, &done).await)
+    }
+
+    pub(super) fn terms(&self, chart: ChartId) -> Terms {
+        Terms { network: self.network, chart, writer: self.org.clone() }
+    }
+
+    /// Brings a sealed pack to trustees and stores. What it gives makes the pack final.
+    pub(super) async fn stage_sealed(
+        &self,
+        chart: ChartId,
+        write: SealedWrite,
+    ) -> Result<(Commit, Staged), WriteError> {
         let SealedWrite { pack, entries, parts, dealt, opens, into, opened, ids } = write;
         let dealing = dealt.as_ref().map_or_else(Hash::default, |dealt| dealt.dealing.hash());
         let sealed = Sealed { pack, entries, opens, into, dealing };
         let (write, attested) = self.hand_out(chart, pack, parts, dealt).await?;
         let commit = commit_of(chart, write.keep_until, bytes_of(&write), sealed, attested)?;
-        drop(write);
-        let done = self.act(commit).await?;
+        Ok((commit, Staged { pack, entries, opened, ids }))
+    }
+
+    /// Remembers a pack that is final now, and tells where its items lie.
+    pub(super) async fn made_final(
+        &self,
+        chart: ChartId,
+        staged: Staged,
+        items: &[Arc<Item>],
+        done: &Final,
+    ) -> Vec<Placed> {
+        let Staged { pack, entries, opened, ids } = staged;
         self.remember_write(chart, &opened, &ids, items).await;
         let first = entries.saturating_sub(u32::try_from(ids.len()).unwrap_or(u32::MAX));
         let placed = ids.into_iter().zip(items).zip(first..).map(|((record, item), at)| Placed {
@@ -97,7 +130,7 @@ impl Client {
             height: done.height,
             time: done.time,
         });
-        Ok(placed.collect())
+        placed.collect()
     }
 
     /// Remembers what was opened and written. What is final stays so if that fails: then the next write opens compartments
@@ -196,7 +229,7 @@ fn remember(open: &mut Vec<OpenCompartment>, opened: &[OpenCompartment]) {
 }
 
 /// Whether a reject says that what we knew of the chart when we sealed isn't so any more.
-fn is_stale(reject: Option<Reject>) -> bool {
+pub(super) fn is_stale(reject: Option<Reject>) -> bool {
     reject.is_some_and(|reject| {
         [
             charts::COMPARTMENT_READ,

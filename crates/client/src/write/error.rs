@@ -34,6 +34,14 @@ pub enum WriteError {
     /// A resource is too large.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// More than can become final at once; nothing was written.
+    #[error("{packs} packs can't become final in one transaction, {max} at most; write less at once")]
+    TooMuch {
+        /// Packs that it takes: one for each chart, more for one that gets very much.
+        packs: usize,
+        /// Packs that may be.
+        max: usize,
+    },
     /// The patient is known under two charts.
     #[error("these identifiers belong to two charts, {one} and {other}; correct the identifiers")]
     TwoCharts {

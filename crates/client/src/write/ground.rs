@@ -24,6 +24,16 @@ pub(super) struct Ground {
     pub(super) committee: Committee,
 }
 
+impl Ground {
+    /// The ground of the next pack into the same chart, once this one is sealed: what it opens is open.
+    pub(super) fn after(self, opened: &[OpenCompartment]) -> Self {
+        let mut open = self.open;
+        open.retain(|old| opened.iter().all(|new| new.category != old.category));
+        open.extend_from_slice(opened);
+        Self { open, opens_index: false, opens_audit: false, ..self }
+    }
+}
+
 /// What the ledger says of a chart.
 struct Said {
     custodian: bool,

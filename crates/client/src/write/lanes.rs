@@ -1,4 +1,5 @@
-//! This file is where writes to one chart wait for their turn, and those that wait together go together.
+//! This file is where writes to one chart wait for their turn, and those that wait together go together. Who writes into
+//! several charts at once has a turn in each.
 
 use super::{
     Placed, WriteError,
@@ -20,7 +21,40 @@ pub(super) struct Job {
     pub(super) done: oneshot::Sender<Result<Vec<Placed>, WriteError>>,
 }
 
-type Queues = BTreeMap<ChartId, VecDeque<Job>>;
+/// The whole chart for somebody who writes into others at the same time: nobody else's turn comes before it is over.
+pub(super) struct Turn {
+    mine: oneshot::Sender<()>,
+    over: oneshot::Receiver<()>,
+}
+
+/// A turn that has come. It is over when this is dropped.
+pub(super) struct Held {
+    _over: oneshot::Sender<()>,
+}
+
+/// What waits in a queue.
+pub(super) enum Waiting {
+    Job(Job),
+    Turn(Turn),
+}
+
+impl Waiting {
+    fn job(&self) -> Option<&Job> {
+        match self {
+            Self::Job(job) => Some(job),
+            Self::Turn(_) => None,
+        }
+    }
+}
+
+/// Whose turn it is.
+pub(super) enum Next {
+    /// Jobs that may share a pack.
+    Jobs(Vec<Job>),
+    Turn(Turn),
+}
+
+type Queues = BTreeMap<ChartId, VecDeque<Waiting>>;
 
 /// A queue for each chart that is being written into. Shared by all clients that were made from one.
 #[derive(Clone, Default)]
@@ -40,46 +74,76 @@ impl Job {
     }
 }
 
+impl Turn {
+    /// A turn, and what waits for it to come.
+    pub(super) fn new() -> (Self, impl Future<Output = Option<Held>>) {
+        let (mine, comes) = oneshot::channel();
+        let (held, over) = oneshot::channel();
+        // None if the lane was broken off.
+        let comes = async move { comes.await.ok().map(|()| Held { _over: held }) };
+        (Self { mine, over }, comes)
+    }
+
+    /// Lets whoever waits have the chart, and waits until that is over.
+    pub(super) async fn pass(self) {
+        if self.mine.send(()).is_ok() {
+            // Nothing is ever sent: the other end is dropped.
+            let _over = self.over.await;
+        }
+    }
+}
+
 impl Lanes {
     fn with<T>(&self, work: impl FnOnce(&mut Queues) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Queues a job. If nobody works the chart's queue off, the caller is to.
-    pub(super) fn push(&self, chart: ChartId, job: Job) -> Option<Driving> {
+    /// Queues a job or turn. If nobody works the chart's queue off, the caller is to.
+    pub(super) fn push(&self, chart: ChartId, waiting: Waiting) -> Option<Driving> {
         self.with(|queues| {
             let idle = !queues.contains_key(&chart);
-            queues.entry(chart).or_default().push_back(job);
+            queues.entry(chart).or_default().push_back(waiting);
             idle.then(|| Driving { lanes: self.clone(), chart, ended: false })
         })
     }
 }
 
 impl Driving {
-    /// The next jobs that may share a pack; none once the queue is empty, and then the lane is idle.
-    pub(super) fn next(&mut self) -> Option<Vec<Job>> {
+    /// Who is next; nobody once the queue is empty, and then the lane is idle.
+    pub(super) fn next(&mut self) -> Option<Next> {
         let chart = self.chart;
-        let jobs = self.lanes.with(|queues| {
-            let queue = queues.get_mut(&chart)?;
-            let mut jobs: Vec<Job> = Vec::new();
-            let count = together(queue);
-            jobs.extend(queue.drain(..count));
-            if jobs.is_empty() {
+        let next = self.lanes.with(|queues| {
+            let next = queues.get_mut(&chart).and_then(pop);
+            if next.is_none() {
                 queues.remove(&chart);
-                return None;
             }
-            Some(jobs)
+            next
         });
-        self.ended = jobs.is_none();
-        jobs
+        self.ended = next.is_none();
+        next
     }
 }
 
-/// How many jobs from the front fit together into one pack.
-fn together(queue: &VecDeque<Job>) -> usize {
+/// Takes a turn from the front of the queue, or as many jobs as fit together into one pack.
+fn pop(queue: &mut VecDeque<Waiting>) -> Option<Next> {
+    let mut jobs: Vec<Job> = Vec::new();
+    let count = together(queue);
+    for waiting in queue.drain(..count.max(1).min(queue.len())) {
+        match waiting {
+            Waiting::Job(job) => jobs.push(job),
+            // Only ever the first, and then alone.
+            Waiting::Turn(turn) => return Some(Next::Turn(turn)),
+        }
+    }
+    (!jobs.is_empty()).then_some(Next::Jobs(jobs))
+}
+
+/// How many jobs from the front fit together into one pack; none if a turn is at the front.
+fn together(queue: &VecDeque<Waiting>) -> usize {
     let mut load = Load::default();
-    let hand = queue.front().map(Job::hand);
-    queue.iter().take_while(|job| Some(job.hand()) == hand && load.add(&job.items)).count()
+    let hand = queue.front().and_then(Waiting::job).map(Job::hand);
+    let jobs = queue.iter().map_while(Waiting::job);
+    jobs.take_while(|job| Some(job.hand()) == hand && load.add(&job.items)).count()
 }
 
 impl Drop for Driving {

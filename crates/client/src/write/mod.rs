@@ -12,6 +12,7 @@ mod placed;
 mod remembered;
 mod run;
 mod seal;
+mod together;
 
 pub use chart::{Made, NewChart};
 pub use error::WriteError;

@@ -4,9 +4,9 @@
 use super::{
     NewRecord, Placed, Remembered, WriteError,
     item::{Item, packs},
-    lanes::{Driving, Job},
+    lanes::{Driving, Job, Next, Waiting},
 };
-use crate::{actor::Actor, client::Client, host::heavy};
+use crate::{actor::Actor, client::Client, host::heavy, rpc::CallError};
 use futures::channel::oneshot;
 use primitives::ChartId;
 use std::sync::Arc;
@@ -31,18 +31,39 @@ impl Client {
             return Ok(Vec::new());
         }
         let items = heavy(&*self.host, move || take(records)).await?;
+        self.queue_items(chart, items).await
+    }
+
+    /// Queues items and waits until they are written.
+    pub(super) async fn queue_items(
+        &self,
+        chart: ChartId,
+        items: Vec<Arc<Item>>,
+    ) -> Result<Vec<Placed>, WriteError> {
         let (done, placed) = oneshot::channel();
         let job = Job { actor: self.actor.clone(), node: self.node.clone(), items, done };
-        if let Some(driving) = self.lanes.push(chart, job) {
+        self.queue(chart, Waiting::Job(job));
+        placed.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    /// Queues a job or turn, and sees to it that somebody works the queue off.
+    pub(super) fn queue(&self, chart: ChartId, waiting: Waiting) {
+        if let Some(driving) = self.lanes.push(chart, waiting) {
             let client = self.clone();
             self.host.spawn(Box::pin(client.drive(driving)));
         }
-        placed.await.unwrap_or(Err(WriteError::Stopped))
     }
 
     /// Works off the queue of one chart.
     async fn drive(self, mut driving: Driving) {
-        while let Some(jobs) = driving.next() {
+        while let Some(next) = driving.next() {
+            let jobs = match next {
+                Next::Turn(turn) => {
+                    turn.pass().await;
+                    continue;
+                }
+                Next::Jobs(jobs) => jobs,
+            };
             let Some(first) = jobs.first() else { continue };
             let client = Self { actor: first.actor.clone(), node: first.node.clone(), ..self.clone() };
             client.carry_out(driving.chart, jobs).await;
@@ -72,9 +93,8 @@ impl Client {
 
     /// Refuses the jobs whose versions don't come after those that the organisation remembers, and gives the others.
     async fn without_conflicts(&self, chart: ChartId, jobs: Vec<Job>) -> Vec<Job> {
-        let items = || jobs.iter().flat_map(|job| &job.items);
-        let names: Vec<(&str, &str)> = items().map(|item| (&*item.kind, &*item.id)).collect();
-        let known = match self.remembered(chart, &names).await {
+        let items: Vec<&Item> = jobs.iter().flat_map(|job| &job.items).map(|item| &**item).collect();
+        let known = match self.remembered_of(chart, &items).await {
             Ok(known) => known,
             Err(error) => {
                 tell(jobs, Vec::new(), Some(error.into()));
@@ -86,8 +106,7 @@ impl Client {
         for job in jobs {
             let of_job: Vec<Option<Remembered>> = known.by_ref().take(job.items.len()).collect();
             let conflict = job.items.iter().zip(of_job).enumerate().find_map(|(at, (item, known))| {
-                let newest = known?.version;
-                (newest >= item.version).then_some(WriteError::Conflict { at, newest })
+                conflict(item, known).map(|newest| WriteError::Conflict { at, newest })
             });
             match conflict {
                 Some(conflict) => tell(vec![job], Vec::new(), Some(conflict)),
@@ -95,6 +114,16 @@ impl Client {
             }
         }
         good
+    }
+
+    /// What the organisation remembers of these items' resources, in their order.
+    pub(super) async fn remembered_of(
+        &self,
+        chart: ChartId,
+        items: &[&Item],
+    ) -> Result<Vec<Option<Remembered>>, CallError> {
+        let names: Vec<(&str, &str)> = items.iter().map(|item| (&*item.kind, &*item.id)).collect();
+        self.remembered(chart, &names).await
     }
 
     /// Writes pack by pack, up to the first that fails.
@@ -110,8 +139,13 @@ impl Client {
     }
 }
 
+/// The version that stands in an item's way, if one does.
+pub(super) fn conflict(item: &Item, known: Option<Remembered>) -> Option<u32> {
+    known.map(|known| known.version).filter(|newest| *newest >= item.version)
+}
+
 /// Takes in what was handed in.
-fn take(records: Vec<NewRecord>) -> Result<Vec<Arc<Item>>, WriteError> {
+pub(super) fn take(records: Vec<NewRecord>) -> Result<Vec<Arc<Item>>, WriteError> {
     records.into_iter().enumerate().map(|(at, new)| Item::of(at, new).map(Arc::new)).collect()
 }
 

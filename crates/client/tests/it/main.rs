@@ -9,5 +9,6 @@ mod lost;
 mod network;
 mod opening;
 mod people;
+mod together;
 mod tree;
 mod writing;

@@ -187,7 +187,7 @@ impl Network {
     }
 
     fn execute_one(&self, inner: &mut Inner, signed: &Signed) -> wire::Final {
-        if matches!(signed.act(), Ok(ledger::Act::Commit(_))) {
+        if matches!(signed.act(), Ok(ledger::Act::Commit(_) | ledger::Act::CommitTogether(_))) {
             let first: Vec<Vec<u8>> = std::mem::take(&mut inner.before_commit).iter().map(encode).collect();
             if !first.is_empty() {
                 self.block(inner, &first);

@@ -21,7 +21,7 @@ use primitives::{ChartId, Span};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// A version of an observation; no text is a deletion.
-fn version(id: &str, version: u32, category: &str, text: &str) -> NewRecord {
+pub(crate) fn version(id: &str, version: u32, category: &str, text: &str) -> NewRecord {
     let bytes = if text.is_empty() {
         Vec::new()
     } else {
@@ -40,21 +40,21 @@ fn version(id: &str, version: u32, category: &str, text: &str) -> NewRecord {
     }
 }
 
-fn chart(client: &Client, token: &str) -> ChartId {
+pub(crate) fn chart(client: &Client, token: &str) -> ChartId {
     let new =
         NewChart { tokens: vec![token.to_owned()], name: Some("Hana Ito".into()), ..NewChart::default() };
     block_on(client.create_chart(&new)).unwrap().chart
 }
 
-fn write(client: &Client, chart: ChartId, records: Vec<NewRecord>) -> Vec<Placed> {
+pub(crate) fn write(client: &Client, chart: ChartId, records: Vec<NewRecord>) -> Vec<Placed> {
     block_on(client.write(chart, records)).unwrap()
 }
 
-fn look(client: &Client, chart: ChartId) -> Look {
+pub(crate) fn look(client: &Client, chart: ChartId) -> Look {
     block_on(client.look(&Ask::all(chart, Purpose::Treatment))).unwrap()
 }
 
-fn told(seen: &Seen) -> (String, u32, bool, bool) {
+pub(crate) fn told(seen: &Seen) -> (String, u32, bool, bool) {
     let around = &seen.record.around;
     (around.id.to_string(), around.version, around.deleted, seen.newest)
 }

@@ -123,6 +123,11 @@ impl Users {
         let client = Client::connect(&self.home, name, passphrase, Arc::clone(&self.host))
             .await
             .map_err(|source| UserError::Connect { profile: key.clone(), source })?;
+        // Whoever writes: versions of one resource follow one another.
+        let client = match taken.values().next() {
+            Some(other) => client.beside(&other.client),
+            None => client,
+        };
         let user = Arc::new(User { name: key.clone(), client });
         taken.insert(key, Arc::clone(&user));
         Ok(user)

@@ -9,4 +9,5 @@ mod outages;
 mod races;
 mod rotating;
 mod tampered;
+mod together;
 mod trustees;
