@@ -89,9 +89,13 @@ pub(crate) fn class_json(class: &ClassSaid) -> Value {
 
 /// An access as JSON.
 pub(crate) fn access_json(access: &Access) -> Value {
-    let (told, reason) = match &access.told {
-        Told::Words(words) => (Some(words.who.to_string()), words.reason.as_ref().map(ToString::to_string)),
-        Told::Sealed | Told::Missing | Told::Garbage => (None, None),
+    let (told, reason, request) = match &access.told {
+        Told::Words(words) => (
+            Some(words.who.to_string()),
+            words.reason.as_ref().map(ToString::to_string),
+            words.request.as_ref().map(ToString::to_string),
+        ),
+        Told::Sealed | Told::Missing | Told::Garbage => (None, None, None),
     };
     let words = match &access.told {
         Told::Sealed => "sealed",
@@ -101,7 +105,7 @@ pub(crate) fn access_json(access: &Access) -> Value {
     };
     json!({
         "access": access.id, "height": access.height, "time": time::text(access.time), "millis": access.time,
-        "line": access.line, "who": told, "words": words, "reason": reason,
+        "line": access.line, "who": told, "words": words, "reason": reason, "request": request,
         "principal": access.reader.principal, "organisation": access.reader.org, "role": access.reader.role,
         "owner": access.reader.owner, "purpose": access.purpose.code(), "decision": access.outcome,
         "by": access.by.iter().map(by).collect::<Vec<_>>(), "deciding": access.by,

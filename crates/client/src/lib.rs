@@ -3,6 +3,7 @@
 
 mod actor;
 pub mod audit;
+mod authored;
 mod carriage;
 mod claim;
 mod client;
@@ -39,7 +40,9 @@ pub use host::{Host, SystemHost};
 pub use names::{LABELS_MAX, Names, tags_within};
 pub use notes::{About, ChartNote, OpenCompartment};
 pub use read::{AsOf, Line};
-pub use record::{Around, Plain, RESOURCE_BYTES_MAX, Record, RecordFormatError, TooLarge, Words};
+pub use record::{
+    Around, LINKS_MAX, Plain, RESOURCE_BYTES_MAX, Record, RecordFormatError, RequestName, TooLarge, Words,
+};
 pub use renew::{RenewError, Renewed};
 pub use submit::SubmitError;
 pub use write::{Made, NewChart, NewRecord, Placed, Remembered, WriteError};

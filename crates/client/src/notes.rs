@@ -3,12 +3,13 @@
 
 use crate::{
     client::Client,
+    record::RequestName,
     rpc::CallError,
     wire::{Before, GetNote, Note, PutNote},
 };
 use borsh::{BorshDeserialize, BorshSerialize};
 use envelope::{Compartment, TagKey};
-use primitives::{ChartId, Hash, decode, domain, encode, hash};
+use primitives::{ChartId, Hash, TxId, decode, domain, encode, hash};
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Version of the notes' format.
@@ -81,6 +82,8 @@ pub enum About<'a> {
     Chart(&'a ChartId),
     /// The organisation's directory chart.
     Directory,
+    /// The request for which the organisation made an access.
+    Access(&'a TxId),
     /// Which versions the organisation wrote into a chart, one part of it.
     Versions {
         /// The chart.
@@ -100,6 +103,7 @@ impl About<'_> {
             Self::Patient(identifier) => [b"note patient", identifier.as_bytes(), &[]],
             Self::Chart(chart) => [b"note chart", chart.as_bytes(), &[]],
             Self::Directory => [b"note directory", &[], &[]],
+            Self::Access(access) => [b"note access", access.0.as_bytes(), &[]],
             Self::Versions { chart, depth, part } => [b"note versions", chart.as_bytes(), &[*depth, *part]],
         };
         hash(domain::BLOB, &parts)
@@ -189,6 +193,26 @@ impl Client {
             }
         }
         Err(self.malformed("put-note", CONTENDED))
+    }
+
+    /// Remembers for which request an access was made.
+    pub(crate) async fn note_request(
+        &self,
+        access: TxId,
+        request: Option<&RequestName>,
+    ) -> Result<(), CallError> {
+        match request {
+            Some(request) => self.put_note(About::Access(&access), request, Before::Any).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// The name of the request for which the organisation made an access, if there was one.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn request_of(&self, access: TxId) -> Result<Option<RequestName>, CallError> {
+        Ok(self.note(About::Access(&access)).await?.map(|(request, _)| request))
     }
 
     /// A note, and what must stand there for nobody else's change to be undone.

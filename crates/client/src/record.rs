@@ -7,7 +7,7 @@ use borsh::{
 };
 use primitives::{ChartId, List, PrincipalId, Text, decode};
 use std::ops::Deref;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize as _, Zeroizing};
 
 /// Most bytes of a resource.
 pub const RESOURCE_BYTES_MAX: usize = (16 << 20) - (64 << 10);
@@ -28,8 +28,12 @@ pub struct Record {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Plain(Zeroizing<Vec<u8>>);
 
-/// What is said around a version of a resource: which it is, what its bundle said, and who brought it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+/// Most references of one resource that its writer resolved.
+pub const LINKS_MAX: usize = 1 << 16;
+
+/// What is said around a version of a resource: which it is, what its bundle said, and who brought it. Its ids and URLs are
+/// wiped when dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Around {
     /// Random; the same for all resources that came in with one bundle.
     pub batch: [u8; 16],
@@ -51,6 +55,84 @@ pub struct Around {
     pub author: Option<PrincipalId>,
     /// Charts of other patients whom it names: readable only if permitted in each.
     pub also: List<ChartId, ALSO_MAX>,
+    /// What references of the resource lead to, where their text doesn't say it itself (`urn:uuid:…`, a search): text by text
+    /// the relative reference that the writer resolved it to, as `Patient/7`.
+    pub links: List<(Text<4096>, Text<200>), LINKS_MAX>,
+}
+
+impl Around {
+    /// What is said of a version that came in with no bundle.
+    #[must_use]
+    pub fn of(kind: Text<64>, id: Text<64>, version: u32) -> Self {
+        let mut around = Self::default();
+        around.kind = kind;
+        around.id = id;
+        around.version = version;
+        around
+    }
+}
+
+/// Bit of the flags: a deletion.
+const DELETED: u8 = 1;
+/// Bit of the flags: resolved references follow.
+const LINKED: u8 = 2;
+
+// The flags stand where records once had only `deleted`: without links both are the same bytes.
+impl BorshSerialize for Around {
+    fn serialize<W: Write>(&self, writer: &mut W) -> IoResult<()> {
+        let Self { batch, ordinal, kind, id, version, deleted, full_url, request, author, also, links } =
+            self;
+        let flags = u8::from(*deleted) * DELETED | u8::from(!links.is_empty()) * LINKED;
+        (batch, ordinal, kind, id, version, flags).serialize(writer)?;
+        (full_url, request, author, also).serialize(writer)?;
+        if links.is_empty() { Ok(()) } else { links.serialize(writer) }
+    }
+}
+
+impl BorshDeserialize for Around {
+    fn deserialize_reader<R: Read>(reader: &mut R) -> IoResult<Self> {
+        let bad = |words: &str| Error::new(ErrorKind::InvalidData, words.to_owned());
+        let mut around = Self::default();
+        around.batch = BorshDeserialize::deserialize_reader(reader)?;
+        around.ordinal = BorshDeserialize::deserialize_reader(reader)?;
+        around.kind = BorshDeserialize::deserialize_reader(reader)?;
+        around.id = BorshDeserialize::deserialize_reader(reader)?;
+        around.version = BorshDeserialize::deserialize_reader(reader)?;
+        let flags = u8::deserialize_reader(reader)?;
+        if flags & !(DELETED | LINKED) != 0 {
+            return Err(bad("unknown flags"));
+        }
+        around.deleted = flags & DELETED != 0;
+        around.full_url = BorshDeserialize::deserialize_reader(reader)?;
+        around.request = BorshDeserialize::deserialize_reader(reader)?;
+        around.author = BorshDeserialize::deserialize_reader(reader)?;
+        around.also = BorshDeserialize::deserialize_reader(reader)?;
+        if flags & LINKED != 0 {
+            around.links = BorshDeserialize::deserialize_reader(reader)?;
+            // One value has one encoding.
+            if around.links.is_empty() {
+                return Err(bad("no links where some are announced"));
+            }
+        }
+        Ok(around)
+    }
+}
+
+// An id or a URL may be a patient's number.
+impl Drop for Around {
+    fn drop(&mut self) {
+        let Self { batch, id, full_url, request, links, .. } = self;
+        batch.zeroize();
+        id.zeroize();
+        full_url.zeroize();
+        if let Some((_, url)) = request {
+            url.zeroize();
+        }
+        for (text, target) in &mut std::mem::take(links).into_vec() {
+            text.zeroize();
+            target.zeroize();
+        }
+    }
 }
 
 /// The plaintext isn't a record of this version.
@@ -64,9 +146,14 @@ const RESOURCE: u8 = 1;
 const TAG_KEY: u8 = 2;
 /// First byte of a plaintext: who opened a chart, in plain words.
 const WORDS: u8 = 3;
+/// First byte of a plaintext: the same, and the request's name before it.
+const WORDS_OF_REQUEST: u8 = 4;
+
+/// The name that a program gave to a request, as in `X-Request-Id`.
+pub type RequestName = Text<64>;
 
 /// Who opens a chart and why, in plain words.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Words {
     /// The user's name.
     pub who: Text<200>,
@@ -78,6 +165,9 @@ pub struct Words {
     pub purpose: Text<16>,
     /// The reason given; a must for break-glass.
     pub reason: Option<Text<2000>>,
+    /// The name of the program's request, by which its own logs can be asked.
+    #[borsh(skip)]
+    pub request: Option<RequestName>,
 }
 
 impl Plain {
@@ -165,7 +255,10 @@ impl Words {
     /// The plaintext to be sealed.
     #[must_use]
     pub fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
-        tagged(WORDS, self)
+        match &self.request {
+            None => tagged(WORDS, self),
+            Some(request) => tagged(WORDS_OF_REQUEST, &(request, self)),
+        }
     }
 
     /// The words of a plaintext.
@@ -173,7 +266,11 @@ impl Words {
     /// # Errors
     /// [`RecordFormatError`].
     pub fn of_plaintext(plaintext: &[u8]) -> Result<Self, RecordFormatError> {
-        untagged(WORDS, plaintext)
+        if plaintext.first() != Some(&WORDS_OF_REQUEST) {
+            return untagged(WORDS, plaintext);
+        }
+        let (request, words): (RequestName, Self) = untagged(WORDS_OF_REQUEST, plaintext)?;
+        Ok(Self { request: Some(request), ..words })
     }
 }
 
@@ -204,7 +301,11 @@ mod tests {
 
     #[test]
     fn one_kind_of_plaintext_is_not_another() {
-        let words = Words { who: cut("A"), org: cut("B"), role: None, purpose: cut("TREAT"), reason: None };
+        let words = Words { who: cut("A"), org: cut("B"), purpose: cut("TREAT"), ..Words::default() };
+        let of_request = Words { request: Some(cut("req-1")), ..words.clone() };
+        let plaintext = of_request.to_plaintext();
+        assert_eq!(Words::of_plaintext(&plaintext), Ok(of_request));
+        assert!(Words::of_plaintext(&plaintext[..plaintext.len() - 1]).is_err());
         let plaintext = words.to_plaintext();
         assert_eq!(Words::of_plaintext(&plaintext), Ok(words));
         assert!(Record::of_plaintext(&plaintext).is_err());
@@ -217,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_and_is_bounded() {
-        let around = Around { kind: cut("Patient"), id: cut("1"), version: 2, ..Around::default() };
+        let around = Around::of(cut("Patient"), cut("1"), 2);
         let record = Record { around, bytes: Plain::new(b"{}".to_vec()).unwrap() };
         let plaintext = record.to_plaintext();
         assert!(Record::of_plaintext(&plaintext).is_ok_and(|back| back == record));
@@ -227,6 +328,32 @@ mod tests {
         let mut long = encode(&(RESOURCE_BYTES_MAX as u32 + 1));
         long.extend_from_slice(b"{}");
         assert!(decode::<Plain>(&long).is_err());
+    }
+
+    #[test]
+    fn resolved_references_are_sealed_along_and_records_without_any_are_as_they_were() {
+        let plain = Around::of(cut("Observation"), cut("1"), 3);
+        let mut linked = plain.clone();
+        linked.links = List::try_from(vec![(cut("urn:uuid:1"), cut("Patient/7"))]).unwrap();
+        let mut deleted = linked.clone();
+        deleted.deleted = true;
+        for around in [&plain, &linked, &deleted] {
+            assert!(decode::<Around>(&encode(around)).is_ok_and(|back| back == *around));
+        }
+        let (bytes, longer) = (encode(&plain), encode(&linked));
+        // The flags: after batch, ordinal, type, id and version.
+        let at = 16 + 4 + (4 + 11) + (4 + 1) + 4;
+        assert_eq!((bytes[at], longer[at], encode(&deleted)[at]), (0, 2, 3));
+        let with = |flags: u8, bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            bytes[at] = flags;
+            bytes
+        };
+        assert!(decode::<Around>(&with(4, &bytes)).is_err());
+        assert!(decode::<Around>(&with(0, &longer)).is_err());
+        let mut empty = with(2, &bytes);
+        empty.extend_from_slice(&[0; 4]);
+        assert!(decode::<Around>(&empty).is_err(), "an empty list has no encoding");
     }
 
     #[test]

@@ -290,7 +290,7 @@ fn small(number: usize) -> Result<NewRecord, Failure> {
     let text = |text: &str| {
         Text::try_from(text).map_err(|_| Failure::new(Exit::Fault, "an id of the bench is too long"))
     };
-    let around = Around { kind: text("Basic")?, id: text(&id)?, version: 1, ..Around::default() };
+    let around = Around::of(text("Basic")?, text(&id)?, 1);
     let bytes = Plain::new(bytes).map_err(|error| Failure::new(Exit::Fault, error.to_string()))?;
     Ok(NewRecord { category: Category::general(), record: Record { around, bytes } })
 }

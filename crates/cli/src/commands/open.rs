@@ -84,7 +84,8 @@ pub(crate) async fn run(args: Open, ctx: &Context) -> Result<Exit, Failure> {
     let client = ctx.client().await?;
     let chart = words::chart(&client, &args.chart).await?;
     let spinner = ctx.out.spinner("deciding, recording, gathering keys");
-    let opened = client.open(&Ask { chart, purpose, categories, emergency, reason: args.reason }).await;
+    let opened =
+        client.open(&Ask { categories, emergency, reason: args.reason, ..Ask::all(chart, purpose) }).await;
     spinner.finish_and_clear();
     let opened = opened?;
     let bundle =

@@ -1,11 +1,13 @@
 //! Tests that run the built binary: its help, its words about bad input, its whole demonstration; and its nodes, killed,
 //! starved of disk, robbed of what they hadn't synced.
 
+mod audited;
 mod bad_bundles;
 mod bad_input;
 mod carriage;
 mod damage;
 mod demo;
+mod doors;
 mod full_disk;
 mod golden;
 mod image;
@@ -15,6 +17,7 @@ mod nodes;
 mod offline;
 mod place;
 mod power;
+mod rebuilt;
 mod run;
 mod sessions;
 mod stranger;

@@ -109,6 +109,22 @@ impl Network {
         network
     }
 
+    /// A practitioner, or one of the staff who may have anything signed, at one of the organisations; once its node has started
+    /// again.
+    pub(crate) fn employ(&self, place: usize, profile: &str, kind: &str, role: &str) {
+        let Member { org, rpc, .. } = &self.members[place];
+        let home = self.home.path();
+        let made = told(
+            home,
+            &format!(
+                "--profile {profile} profile new --kind {kind} --display {role} --org {org} --node {rpc} --genesis ~/net/genesis.json"
+            ),
+        );
+        let (key, config) = (made["key"].as_str().unwrap(), self.config(place));
+        let orders = if kind == "staff" { " --order *" } else { "" };
+        done(home, &format!("node staff --config {} --key {key} --role {role}{orders}", config.display()));
+    }
+
     /// A profile whose key is on no staff list; gives the key.
     pub(crate) fn make_profile(&self, profile: &str, display: &str) -> String {
         let Member { org, rpc, .. } = &self.members[0];
@@ -202,7 +218,8 @@ impl Running {
         let mut running = Self { child: command.spawn().unwrap(), errors };
         let mut line = String::new();
         BufReader::new(running.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        if line.contains("answers on") {
+        // A node, or a gateway.
+        if line.contains("answers on") || line.contains("listening on") {
             return Ok(running);
         }
         Err(running.ended())

@@ -35,6 +35,7 @@ impl Client {
             extent: Extent::Index,
             emergency: None,
             reason: Some("the owner reads the log".to_owned()),
+            request: None,
         };
         let visit = self.visit(&asked, &[Role::Index, Role::Audit]).await?;
         let names = unseal(self, &visit, false).await?.tag_key.map(|key| Names::of(&key)).unwrap_or_default();

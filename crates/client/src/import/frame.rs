@@ -101,6 +101,7 @@ fn around(
         author,
         also: List::try_from(item.also.clone())
             .map_err(|_| format!("entry[{}] names more patients than one record may", item.entry))?,
+        links: List::default(),
     })
 }
 

@@ -34,6 +34,7 @@ impl Client {
                 extent: extent.clone(),
                 emergency: None,
                 reason,
+                request: ask.request.clone(),
             };
             let visit = self.visit(&asked, &[Role::Index]).await?;
             if let Some(key) = unseal::unseal(self, &visit, false).await?.tag_key {
@@ -51,6 +52,7 @@ impl Client {
             extent: Extent::Index,
             emergency: None,
             reason: Some("to write into the chart".to_owned()),
+            request: None,
         };
         let visit = self.visit(&asked, &[Role::Index]).await?;
         unseal::unseal(self, &visit, false).await?.tag_key.ok_or(OpenError::NoIndex)

@@ -77,6 +77,8 @@ pub struct Look {
     pub as_of: AsOf,
     /// The purpose recorded.
     pub purpose: Purpose,
+    /// The organisation that made the chart, as its log tells.
+    pub custodian: Option<OrgId>,
     /// Whether anything was permitted.
     pub permitted: bool,
     /// If the same was denied before in a row: how often by now.
@@ -166,6 +168,10 @@ impl Client {
             access: visit.done.tx,
             as_of: AsOf { height: visit.done.height, time: visit.done.time },
             purpose: visit.decided.purpose,
+            custodian: visit.lines.iter().find_map(|line| match &line.event {
+                Some(Event::Created(created)) => Some(created.custodian.clone()),
+                Some(_) | None => None,
+            }),
             permitted: visit.decided.permitted(),
             repeated: visit.repeated,
             expires: visit.decided.expires,

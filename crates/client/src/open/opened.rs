@@ -104,6 +104,7 @@ impl Opened {
             access,
             as_of,
             purpose,
+            custodian: _,
             permitted,
             repeated,
             expires: _,

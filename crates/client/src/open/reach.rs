@@ -1,14 +1,21 @@
 //! This file is where it is found out how far an access reaches: into which classes, and into whose charts besides.
 
 use super::{Ask, Found, OpenError, Visit, visit::Asked};
-use crate::{client::Client, names::tags_within};
-use ledger::{access::Extent, charts, consent::Purpose};
+use crate::{client::Client, contents::Contents, names::tags_within};
+use ledger::{
+    access::Extent,
+    charts::{self, Role},
+    consent::Purpose,
+};
 use primitives::{ChartId, List, OrgId, Tag};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Client {
     /// How much is asked for: categories named are turned into the classes that there are.
     pub(crate) async fn extent(&self, ask: &Ask) -> Result<Extent, OpenError> {
+        if ask.authored {
+            return self.extent_authored(ask.chart).await;
+        }
         if ask.categories.is_empty() {
             return Ok(Extent::All);
         }
@@ -24,6 +31,25 @@ impl Client {
             return Err(OpenError::NothingThere);
         }
         Ok(Extent::Classes(List::try_from(named).map_err(|_| OpenError::NothingThere)?))
+    }
+
+    /// The classes that the reader's organisation wrote, as far as they aren't erased.
+    async fn extent_authored(&self, chart: ChartId) -> Result<Extent, OpenError> {
+        let lines = self.log(chart, 0).await?;
+        if lines.is_empty() {
+            return Err(OpenError::Unknown(chart));
+        }
+        let contents = Contents::of(&lines);
+        let mine = contents
+            .compartments
+            .values()
+            .filter(|kept| kept.role == Role::Records && !kept.erased && kept.writer == self.org);
+        let tags: BTreeSet<Tag> = mine.map(|kept| kept.tag).collect();
+        if tags.is_empty() {
+            return Err(OpenError::NothingThere);
+        }
+        let classes: Vec<(Tag, OrgId)> = tags.into_iter().map(|tag| (tag, self.org.clone())).collect();
+        Ok(Extent::Classes(List::try_from(classes).map_err(|_| OpenError::NothingThere)?))
     }
 
     /// Takes out what names other patients in whose charts the reader may not look.
@@ -54,7 +80,7 @@ impl Client {
             return Ok(false);
         }
         let reason = Some("a record of another patient names this one".to_owned());
-        let asked = Asked { chart, purpose, extent: Extent::General, emergency: None, reason };
+        let asked = Asked { chart, purpose, extent: Extent::General, emergency: None, reason, request: None };
         match self.visit(&asked, &[]).await {
             Ok(visit) => Ok(visit.decided.permitted()),
             Err(OpenError::Unknown(_)) => Ok(false),

@@ -8,6 +8,7 @@ use crate::{
     contents::{Contents, Kept},
     host,
     read::Line,
+    record::RequestName,
     wire::{Fetch, FetchPack, Final, PackParts},
 };
 use envelope::{Manifest, SessionKey};
@@ -38,6 +39,7 @@ pub(crate) struct Asked {
     pub(crate) extent: Extent,
     pub(crate) emergency: Option<Emergency>,
     pub(crate) reason: Option<String>,
+    pub(crate) request: Option<RequestName>,
 }
 
 /// One access, and all that it brought.
@@ -58,12 +60,12 @@ pub(crate) struct Visit {
 
 impl Asked {
     pub(crate) fn of(ask: &Ask, extent: Extent) -> Self {
-        let Ask { chart, purpose, categories: _, emergency, reason } = ask.clone();
-        Self { chart, purpose, extent, emergency, reason }
+        let Ask { chart, purpose, categories: _, authored: _, emergency, reason, request } = ask.clone();
+        Self { chart, purpose, extent, emergency, reason, request }
     }
 
     fn act(&self, session_key: Hash, record: Hash) -> Act {
-        let Self { chart, purpose, extent, emergency, reason: _ } = self.clone();
+        let Self { chart, purpose, extent, emergency, reason: _, request: _ } = self.clone();
         match emergency {
             None => Request { chart, purpose, extent, session_key, record }.into(),
             Some(Emergency { reason, step_up }) => {
@@ -87,7 +89,8 @@ impl Client {
             return Err(OpenError::Unknown(chart));
         }
         let purpose = if asked.emergency.is_some() { Purpose::BreakGlass } else { asked.purpose };
-        let words = self.words(purpose.code(), asked.reason.as_deref());
+        let mut words = self.words(purpose.code(), asked.reason.as_deref());
+        words.request = asked.request.clone();
         let record = self.seal_words(chart, &Contents::of(&lines), &words).await?;
         let session = Arc::new(SessionKey::generate(&mut host::rng(&*self.host)));
         let hash = record.as_ref().map_or_else(Hash::default, crate::wire::AuditRecord::hash);
@@ -114,7 +117,10 @@ impl Client {
             let fetched = self.fetch(&contents, &wanted).await;
             (fetched, self.now().since(began))
         };
-        let ((fetched, fetch), first) = futures::join!(fetch, self.ask_trustees(done.tx, &session, &wanted));
+        let note = self.note_request(done.tx, asked.request.as_ref());
+        let trustees = self.ask_trustees(done.tx, &session, &wanted);
+        let ((fetched, fetch), first, noted) = futures::join!(fetch, trustees, note);
+        noted?;
         let keys = self.gather(&session, &fetched, first?).await?;
         let release = self.now().since(began);
         let timings = Timings { consensus, fetch, release, decrypt: Span::default() };

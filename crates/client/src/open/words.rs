@@ -35,6 +35,7 @@ impl Client {
             role,
             purpose: cut(purpose),
             reason: reason.map(cut),
+            request: None,
         }
     }
 

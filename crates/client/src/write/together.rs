@@ -78,7 +78,10 @@ impl Client {
         placed.await.unwrap_or(Err(WriteError::Stopped))
     }
 
-    async fn carry_out_together(&self, parts: Vec<Part>) -> Result<BTreeMap<ChartId, Vec<Placed>>, WriteError> {
+    async fn carry_out_together(
+        &self,
+        parts: Vec<Part>,
+    ) -> Result<BTreeMap<ChartId, Vec<Placed>>, WriteError> {
         let _turns = self.turns(&parts).await?;
         let mut before = 0;
         for part in &parts {
@@ -137,8 +140,10 @@ impl Client {
             .buffered(STAGED_AT_ONCE)
             .try_collect()
             .await?;
-        let (commits, staged): (Vec<Commit>, Vec<_>) =
-            staged.into_iter().map(|((commit, staged), chart, items)| (commit, (staged, chart, items))).unzip();
+        let (commits, staged): (Vec<Commit>, Vec<_>) = staged
+            .into_iter()
+            .map(|((commit, staged), chart, items)| (commit, (staged, chart, items)))
+            .unzip();
         let too_long = |_| SubmitError::TooLong(ledger::TX_BYTES_MAX);
         let act: Act = CommitTogether { commits: List::try_from(commits).map_err(too_long)? }.into();
         let len = act.encode().1.len();

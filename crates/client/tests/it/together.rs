@@ -93,7 +93,10 @@ fn where_one_fails_nothing_is_written_anywhere() {
     let at = sorted.iter().position(|chart| *chart == all[2]).unwrap();
     let conflict = [good(all[0], "b"), good(all[1], "b"), good(all[2], "a")];
     let refused = together(&adams, &conflict);
-    assert!(matches!(refused, Err(WriteError::Conflict { at: found, newest: 1 }) if found == at), "{refused:?}");
+    assert!(
+        matches!(refused, Err(WriteError::Conflict { at: found, newest: 1 }) if found == at),
+        "{refused:?}"
+    );
     // A chart that isn't there, and one that isn't ours.
     let nowhere = ChartId::from([7; 32]);
     let refused = together(&adams, &[good(all[0], "b"), good(nowhere, "b")]);
@@ -137,10 +140,11 @@ fn where_one_fails_nothing_is_written_anywhere() {
 fn what_is_too_much_is_refused_before_anything_is_sealed() {
     let (network, _home, adams) = setting();
     let charts = charts(&adams, COMMITS_MAX + 1);
-    let writes: Vec<_> =
-        charts.iter().map(|chart| (*chart, vec![version("a", 1, "general", "x")])).collect();
+    let writes: Vec<_> = charts.iter().map(|chart| (*chart, vec![version("a", 1, "general", "x")])).collect();
     let refused = together(&adams, &writes);
-    assert!(matches!(refused, Err(WriteError::TooMuch { packs, max: COMMITS_MAX }) if packs == COMMITS_MAX + 1));
+    assert!(
+        matches!(refused, Err(WriteError::TooMuch { packs, max: COMMITS_MAX }) if packs == COMMITS_MAX + 1)
+    );
     assert_eq!(staged(&network), 0);
     let placed = together(&adams, &writes[..COMMITS_MAX]).unwrap();
     assert_eq!(placed.values().flatten().map(|placed| placed.tx).collect::<BTreeSet<_>>().len(), 1);
@@ -154,8 +158,7 @@ fn what_is_too_much_is_refused_before_anything_is_sealed() {
     assert_eq!(placed.iter().map(|placed| placed.tx).collect::<BTreeSet<_>>().len(), 1);
     let packs: BTreeSet<_> = placed.iter().map(|placed| placed.pack).collect();
     assert_eq!(packs.len(), 2);
-    let seen: BTreeSet<String> =
-        look(&adams, charts[0]).records.iter().map(|seen| told(seen).0).collect();
+    let seen: BTreeSet<String> = look(&adams, charts[0]).records.iter().map(|seen| told(seen).0).collect();
     assert_eq!(seen.len(), 4101);
 }
 

@@ -27,13 +27,8 @@ pub(crate) fn version(id: &str, version: u32, category: &str, text: &str) -> New
     } else {
         format!(r#"{{"resourceType":"Observation","id":"{id}","code":{{"text":"{text}"}}}}"#).into_bytes()
     };
-    let around = Around {
-        kind: "Observation".try_into().unwrap(),
-        id: id.try_into().unwrap(),
-        version,
-        deleted: text.is_empty(),
-        ..Around::default()
-    };
+    let mut around = Around::of("Observation".try_into().unwrap(), id.try_into().unwrap(), version);
+    around.deleted = text.is_empty();
     NewRecord {
         category: Category::parse(category).unwrap(),
         record: Record { around, bytes: Plain::new(bytes).unwrap() },

@@ -2,6 +2,7 @@
 //! set. Nothing is answered before it is final.
 
 use super::{
+    auditing::writable_as,
     gateway::{Gateway, told},
     refusals::{conflict, invalid, precondition, stale, unprocessable},
     request::Request,
@@ -60,6 +61,9 @@ impl Gateway {
         links: &BTreeMap<String, String>,
     ) -> Result<Vec<Stored>, Refusal> {
         self.visits.fresh(self.now())?;
+        for change in changes {
+            writable_as(&change.place, &change.bytes)?;
+        }
         let homes = self.homes(request, bundle, changes).await?;
         let mut batch = [0; 16];
         self.host.fill(&mut batch);
@@ -86,6 +90,7 @@ impl Gateway {
                 author,
                 also: List::try_from(home.also.clone())
                     .map_err(|_| invalid("a resource names more patients than one record may"))?,
+                links: resolved(change, links)?,
             };
             let bytes = Plain::new(change.bytes.clone()).map_err(|_| too_long())?;
             categories.push(category.to_string());
@@ -167,9 +172,19 @@ impl Gateway {
         let mut homes: BTreeMap<usize, Home> = BTreeMap::new();
         if let Some(bundle) = bundle {
             let assignment = assign(bundle);
+            let nobodys = assignment.groups.iter().filter(|group| group.is_unknown());
+            for assigned in nobodys.flat_map(|group| &group.entries) {
+                if let Some(change) = by_entry.get(&assigned.entry)
+                    && let Some(chart) = self.followed(request, change)?
+                {
+                    homes.insert(assigned.entry, Home { chart, also: Vec::new() });
+                }
+            }
             let mut charts = Vec::with_capacity(assignment.groups.len());
             for group in &assignment.groups {
-                let touched = group.entries.iter().any(|assigned| by_entry.contains_key(&assigned.entry));
+                let touched = group.entries.iter().any(|assigned| {
+                    by_entry.contains_key(&assigned.entry) && !homes.contains_key(&assigned.entry)
+                });
                 let named = assignment.groups.iter().flat_map(|group| &group.entries);
                 let also = named
                     .flat_map(|assigned| &assigned.also)
@@ -185,7 +200,7 @@ impl Gateway {
                 for assigned in &group.entries {
                     let also = assigned.also.iter().filter_map(|also| charts.get(*also).copied().flatten());
                     let also = also.filter(|also| also != chart).collect();
-                    homes.insert(assigned.entry, Home { chart: *chart, also });
+                    homes.entry(assigned.entry).or_insert(Home { chart: *chart, also });
                 }
             }
             if assignment.directory.iter().any(|entry| by_entry.contains_key(entry)) {
@@ -269,6 +284,27 @@ impl Gateway {
         let id = relative.strip_prefix("Patient/")?;
         super::interaction::logical_id(id).ok()
     }
+}
+
+/// What references of a change lead to, where their text doesn't say it.
+fn resolved(
+    change: &Change,
+    links: &BTreeMap<String, String>,
+) -> Result<List<(Text<4096>, Text<200>), { client::LINKS_MAX }>, Refusal> {
+    if change.bytes.is_empty() || links.is_empty() {
+        return Ok(List::default());
+    }
+    let document =
+        Document::read(&change.bytes[..], &Limits::default()).map_err(|error| invalid(error.to_string()))?;
+    let texts: BTreeSet<String> =
+        fhir::references::links(document.root()).into_iter().map(|link| link.text.into_owned()).collect();
+    let mut found = Vec::new();
+    for (text, target) in texts.iter().filter_map(|text| Some((text, links.get(text)?))) {
+        let text = Text::try_from(text.as_str());
+        let text = text.map_err(|_| invalid("a reference is longer than 4096 bytes"))?;
+        found.push((text, Text::try_from(target.as_str()).map_err(|_| Refusal::fault())?));
+    }
+    List::try_from(found).map_err(|_| invalid("a resource has more references than one record may"))
 }
 
 /// The category of a change: of what it says, or of a deletion that of what it deletes.

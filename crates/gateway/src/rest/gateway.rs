@@ -1,5 +1,6 @@
 //! This file is where a gateway is put together: working set, visits, users, and what it is known as.
 
+use super::directories::Directories;
 use crate::{
     http::{IssueCode, PublicUrl, Refusal},
     smart::Authority,
@@ -48,6 +49,7 @@ pub struct Gateway {
     pub(crate) cors: bool,
     pub(crate) settings: Settings,
     pub(crate) host: Arc<dyn Host>,
+    pub(crate) directories: Directories,
 }
 
 /// The parts of a [`Gateway`].
@@ -78,7 +80,19 @@ impl Gateway {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { set, visits, users, authority, own, public, cors, settings, host } = parts;
         let base = public.fhir();
-        Arc::new(Self { set, visits, users, authority, own, base, public, cors, settings, host })
+        Arc::new(Self {
+            set,
+            visits,
+            users,
+            authority,
+            own,
+            base,
+            public,
+            cors,
+            settings,
+            host,
+            directories: Directories::default(),
+        })
     }
 
     pub(crate) fn now(&self) -> Millis {

@@ -2,9 +2,12 @@
 //! final before it is answered.
 
 mod answer;
+mod auditing;
 mod bundles;
 mod capability;
 mod change;
+mod directories;
+mod following;
 mod gateway;
 mod interaction;
 mod negotiate;

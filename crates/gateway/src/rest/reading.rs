@@ -129,6 +129,8 @@ impl Gateway {
         }
         if let Some(of) = of {
             self.touch(&request.asking, of).await?;
+        } else if kind == "AuditEvent" {
+            self.audit_all(&request.asking).await?;
         }
         let sight = self.sight(&request.asking)?;
         let count = count(request, self.settings.page, self.settings.page_max)?;

@@ -10,7 +10,7 @@ use super::{
     table,
 };
 use crate::{
-    http::{IssueCode, Payload, Refusal, Routes},
+    http::{IssueCode, Payload, Refusal, RequestId, Routes},
     smart::{Grant, Principal},
     visit::{Asking, BreakGlass, UserError},
 };
@@ -65,7 +65,11 @@ async fn answer(gateway: &Arc<Gateway>, request: HttpRequest) -> Result<Answer, 
         return Ok(Answer::of(gateway.capabilities().to_string().into_bytes()));
     }
     let grant = gateway.authority.bearer(&headers).await?;
-    let asking = asking(gateway, &grant, &headers).await?;
+    let mut asking = asking(gateway, &grant, &headers).await?;
+    asking.request = request
+        .extensions()
+        .get::<RequestId>()
+        .and_then(|id| client::RequestName::try_from(id.as_str()).ok());
     let Payload(body) = Payload::from_request(request, &()).await?;
     let mut is_json_patch = false;
     match &interaction {
@@ -138,5 +142,5 @@ async fn asking(gateway: &Gateway, grant: &Grant, headers: &HeaderMap) -> Result
         }
     };
     let purpose = if emergency.is_some() { Purpose::BreakGlass } else { grant.purpose };
-    Ok(Asking { user, purpose, emergency })
+    Ok(Asking { user, purpose, emergency, request: None })
 }

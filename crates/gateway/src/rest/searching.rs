@@ -66,6 +66,7 @@ impl Gateway {
             query.types = allowed;
         }
         let named = self.touch_for(request, &query).await?;
+        self.audit_for(&request.asking, &query).await?;
         self.by_chart(&mut query)?;
         let sight = self.sight(&request.asking)?;
         let after = request.parameter("_cursor").map(Cursor::of_text).transpose().map_err(told)?;
@@ -199,6 +200,7 @@ impl Gateway {
         }
         let condition = Request { query: pairs, ..request.clone() };
         let named = self.touch_for(&condition, &query).await?;
+        self.audit_for(&request.asking, &query).await?;
         let sight = self.sight(&request.asking)?;
         let found = self.first_two(query, sight).await?;
         if named.is_missing(found.len()) {

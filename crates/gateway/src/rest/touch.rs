@@ -28,7 +28,12 @@ impl Gateway {
     pub(crate) async fn touch(&self, asking: &Asking, of: &Instance) -> Result<(), Refusal> {
         let place = Place { kind: of.kind, id: of.id.clone() };
         match self.chart_of(asking, &place).await? {
-            Some(chart) => self.open(asking, chart).await,
+            Some(chart) => {
+                self.open(asking, chart).await?;
+                if place.access().is_some() { self.audit_chart(asking, chart).await } else { Ok(()) }
+            }
+            // It may lie in a directory that nobody has opened yet.
+            None if fhir::types::is_directory(place.kind) => self.open_directories(asking).await,
             None => self.visits.fresh(self.now()),
         }
     }
@@ -36,6 +41,9 @@ impl Gateway {
     /// The chart in which a resource lies.
     pub(crate) async fn chart_of(&self, asking: &Asking, place: &Place) -> Result<Option<ChartId>, Refusal> {
         let lies = self.set.lies(place).map_err(told)?.map(|lies| lies.chart);
+        if place.access().is_some() && lies.is_none() {
+            return self.chart_of_access(asking, place).await;
+        }
         if place.kind != "Patient" || self.sees(asking, place)? {
             return Ok(lies);
         }
@@ -115,7 +123,7 @@ impl Gateway {
         }
     }
 
-    async fn open_all(&self, asking: &Asking, charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
+    pub(super) async fn open_all(&self, asking: &Asking, charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
         let mut opened =
             stream::iter(charts.into_iter().map(|chart| self.open(asking, chart))).buffer_unordered(AT_ONCE);
         while let Some(result) = opened.next().await {
@@ -147,8 +155,11 @@ impl Gateway {
         }
         let all_directory =
             !query.types.is_empty() && query.types.iter().all(|kind| fhir::types::is_directory(kind));
+        if all_directory || self.leads_to_directories(query) {
+            charts.extend(self.directories(asking).await?);
+        }
         if all_directory {
-            charts.extend(self.directory(asking).await?);
+            // Nothing else is searched.
         } else if !names {
             let sight = self.sight(asking)?;
             let most = self.visits.settings().batch_max;
@@ -196,7 +207,7 @@ impl Named {
 }
 
 /// The resources that a search names by id: its own, or a patient by reference.
-fn places(query: &Query) -> BTreeSet<Place> {
+pub(super) fn places(query: &Query) -> BTreeSet<Place> {
     let mut places = BTreeSet::new();
     for condition in &query.conditions {
         let Condition::Param { param, test: Test::Any(wanted) } = condition else { continue };

@@ -2,8 +2,10 @@
 
 mod config;
 mod error;
+mod rebuild;
 mod run;
 
 pub use config::{Config, ConfigError, load_config};
 pub use error::StartError;
+pub use rebuild::{RebuildError, RebuildProgress, Rebuilt, RebuiltChart, rebuild};
 pub use run::Running;

@@ -1,6 +1,7 @@
 //! This file is where it stands who asks, and why: what a visit belongs to.
 
 use super::users::User;
+use client::RequestName;
 use ledger::consent::Purpose;
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ pub struct Asking {
     pub purpose: Purpose,
     /// A declared emergency.
     pub emergency: Option<BreakGlass>,
+    /// The request's name: told, sealed, to the chart's owner, and noted with the access that it leads to.
+    pub request: Option<RequestName>,
 }
 
 /// A declared emergency, as a header says it.

@@ -1,7 +1,7 @@
 //! This file is where what a look at a chart brought becomes versions of the working set: under the organisation's own ids, or
 //! under ids derived for what others wrote.
 
-use crate::working::{Class, Place, Version, WorkingError, WorkingSet};
+use crate::working::{Class, Place, Version, WorkingError, WorkingSet, is_marked};
 use client::{
     Record,
     open::{Look, Seen},
@@ -67,7 +67,7 @@ pub fn served(
 ///
 /// # Errors
 /// [`WorkingError`].
-pub(super) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), WorkingError> {
+pub(crate) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), WorkingError> {
     let urls: BTreeSet<&str> = look
         .records
         .iter()
@@ -89,14 +89,22 @@ pub(super) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), W
         // Without its name a category can't be told; it is told with everything permitted.
         let Some(category) = seen.category.clone() else { continue };
         let is_own = seen.writer == *own;
+        if place.kind == "AuditEvent" && pretends(&seen.record.bytes) {
+            tracing::warn!(writer = %seen.writer, chart = %look.chart, "an AuditEvent pretends to be the ledger's");
+            continue;
+        }
         let Record { around, bytes } = &seen.record;
+        let resolved: BTreeMap<&str, &str> =
+            around.links.iter().map(|(text, target)| (text.as_str(), target.as_str())).collect();
         let links = |text: &str| -> Option<String> {
-            if text.starts_with("urn:") {
+            let known = resolved.get(text).copied();
+            if known.is_none() && text.starts_with("urn:") {
                 return batches.get(&(around.batch, text)).map(ToString::to_string);
             }
             if is_own {
-                return None;
+                return known.map(str::to_owned);
             }
+            let text = known.unwrap_or(text);
             // What another organisation calls `Patient/1` is somebody else here.
             let (kind, id) = text.split_once('/')?;
             let kind = fhir::types::r4(kind)?;
@@ -131,11 +139,17 @@ pub(super) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), W
     set.put(&versions, &[(look.chart, look.lines)])
 }
 
+/// Whether an AuditEvent that somebody wrote past a gateway bears the marks of one that is rendered from the ledger.
+fn pretends(bytes: &[u8]) -> bool {
+    Document::read(bytes, &Limits::default()).is_ok_and(|document| is_marked(document.root()))
+}
+
 /// Where a record is served.
 fn place(own: &OrgId, seen: &Seen) -> Option<Place> {
     let around = &seen.record.around;
     let kind = fhir::types::r4(&around.kind)?;
-    let id =
-        if seen.writer == *own { around.id.to_string() } else { foreign_id(&seen.writer, kind, &around.id) };
-    Some(Place { kind, id })
+    let place = Place { kind, id: around.id.to_string() };
+    // What somebody wrote past a gateway under an id that belongs to the ledger is served under another one.
+    let is_kept = seen.writer == *own && place.access().is_none();
+    Some(if is_kept { place } else { Place { kind, id: foreign_id(&seen.writer, kind, &place.id) } })
 }

@@ -7,6 +7,7 @@ mod visits;
 mod watch;
 
 pub use asking::{Asking, BreakGlass};
+pub(crate) use ingest::ingest;
 pub use ingest::{foreign_id, instant, is_foreign_id, served};
 pub use users::{User, UserError, Users};
 pub use visits::{Seen, Settings, Visits};

@@ -66,6 +66,8 @@ struct Visit {
     access: TxId,
     height: u64,
     classes: BTreeSet<Class>,
+    /// Whether the organisation answers for the chart.
+    is_custodian: bool,
     until: Millis,
 }
 
@@ -187,6 +189,7 @@ impl Visits {
             // Nobody proved once more who it is: a token of a program says nothing of who sits before it.
             emergency: asking.emergency.as_ref().map(|_| Emergency { reason: Reason::Life, step_up: false }),
             reason: asking.emergency.as_ref().map(|emergency| emergency.reason.clone()),
+            request: asking.request.clone(),
             ..Ask::all(chart, asking.purpose)
         };
         let look = client.look(&ask).await.map_err(refused)?;
@@ -211,17 +214,25 @@ impl Visits {
 
     fn visit(&self, look: &Look, now: Millis) -> Visit {
         let permitted = look.classes.iter().filter(|class| class.decision.permit);
-        let classes: BTreeSet<Class> = permitted
+        let mut classes: BTreeSet<Class> = permitted
             .filter_map(|class| {
                 let category = class.category.clone()?;
                 Some(Class { chart: look.chart, category, writer: class.writer.clone() })
             })
             .collect();
+        let is_custodian = look.custodian.as_ref() == Some(&self.own);
+        // Whoever may see something of a chart sees who looked: the organisation's own accesses, the custodian all of them.
+        if !classes.is_empty() {
+            classes.insert(Class::of_ledger(look.chart, &self.own, true));
+            if is_custodian {
+                classes.insert(Class::of_ledger(look.chart, &self.own, false));
+            }
+        }
         let lasts = if look.permitted { self.settings.visit } else { self.settings.denied };
         let until = now.plus(lasts);
         // An access outlives the directive that permits it; what it brought is shown no longer than that.
         let until = [look.expires, look.turns].into_iter().flatten().fold(until, Millis::min);
-        Visit { access: look.access, height: look.as_of.height, classes, until }
+        Visit { access: look.access, height: look.as_of.height, classes, is_custodian, until }
     }
 
     fn lasts(&self, hand: &Hand, chart: &ChartId, now: Millis) -> bool {
@@ -377,6 +388,24 @@ impl Visits {
             classes: visit.classes.clone(),
             until: visit.until,
         })
+    }
+
+    /// The charts in which this hand has a visit that permits anything, each with whether the organisation answers for it.
+    #[must_use]
+    pub fn open_charts(&self, asking: &Asking) -> Vec<(ChartId, bool)> {
+        let now = asking.user.client().host().now();
+        let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(round) = rounds.get(&asking.hand()) else { return Vec::new() };
+        let open = round.visits.iter().filter(|(_, visit)| now < visit.until && !visit.classes.is_empty());
+        open.map(|(chart, visit)| (*chart, visit.is_custodian)).collect()
+    }
+
+    /// Tells that the working set may hold classes that it didn't before.
+    pub fn grown(&self) {
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        for round in rounds.values_mut() {
+            round.sight = None;
+        }
     }
 
     /// Tells that the organisation has written into these classes: whoever's visit doesn't cover one of them makes a new

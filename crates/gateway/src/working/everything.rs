@@ -51,6 +51,10 @@ impl WorkingSet {
         let kinds = ask.kinds.iter().map(|kind| Value::from(numbers::kind(kind))).collect();
         written.sql.bind_many(Rc::new(kinds)).push(") AND ");
         written.visible(1);
+        // Who looked is no part of what the chart holds.
+        written.sql.push(
+            " AND NOT EXISTS (SELECT 1 FROM class k WHERE k.id = r1.class AND k.category LIKE 'ledger:%')",
+        );
         if let Some(since) = ask.since {
             written.sql.push(" AND r1.updated >= ").bind(number(since));
         }

@@ -94,7 +94,7 @@ impl WorkingSet {
     }
 }
 
-fn chart_number(db: &Connection, chart: &ChartId) -> rusqlite::Result<i64> {
+pub(super) fn chart_number(db: &Connection, chart: &ChartId) -> rusqlite::Result<i64> {
     if let Some(number) = find_chart(db, chart)? {
         return Ok(number);
     }

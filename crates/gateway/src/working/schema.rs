@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 use zeroize::Zeroizing;
 
 /// Raised when the tables change: then the working set is made anew.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How long a connection waits for another one.
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
@@ -33,6 +33,7 @@ const TABLES: &str = "
         updated INTEGER NOT NULL, deleted INTEGER NOT NULL, bytes BLOB NOT NULL,
         PRIMARY KEY(rid, version)) WITHOUT ROWID;
     CREATE TABLE also(rid INTEGER NOT NULL, chart INTEGER NOT NULL, PRIMARY KEY(rid, chart)) WITHOUT ROWID;
+    CREATE TABLE audited(chart INTEGER PRIMARY KEY, lines INTEGER NOT NULL);
     CREATE TABLE system(id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);
 
     CREATE TABLE tok(p INTEGER, key TEXT, rid INTEGER, sys INTEGER, PRIMARY KEY(p, key, rid, sys)) WITHOUT ROWID;

@@ -3,7 +3,7 @@
 use super::{
     error::WorkingError,
     numbers,
-    place::{Class, Place},
+    place::{Class, Place, is_of_ledger},
     put::read,
     rows::{self, Systems},
     set::{WorkingSet, find_chart},
@@ -33,6 +33,9 @@ impl WorkingSet {
                 });
                 if !kept {
                     wiped += wipe_class(db, class)?;
+                    if is_of_ledger(&category) {
+                        db.prepare_cached("DELETE FROM audited WHERE chart = ?1")?.execute([number])?;
+                    }
                 }
             }
             if wiped > 0 {
@@ -90,6 +93,8 @@ impl WorkingSet {
                 db.prepare_cached("DELETE FROM version WHERE rid = ?1")?.execute([rid])?;
             }
             db.prepare_cached("UPDATE chart SET lines = 0 WHERE id = ?1")?.execute([number])?;
+            // What is rendered from the ledger is rendered anew.
+            db.prepare_cached("DELETE FROM audited WHERE chart = ?1")?.execute([number])?;
             Ok(!rids.is_empty())
         })?;
         if known { self.settle() } else { Ok(()) }

@@ -10,12 +10,7 @@ use std::{collections::BTreeSet, time::Instant};
 
 fn version(id: &str, version: u32) -> NewRecord {
     let bytes = format!(r#"{{"resourceType":"Basic","id":"{id}","language":"v{version}"}}"#).into_bytes();
-    let around = Around {
-        kind: "Basic".try_into().unwrap(),
-        id: id.try_into().unwrap(),
-        version,
-        ..Around::default()
-    };
+    let around = Around::of("Basic".try_into().unwrap(), id.try_into().unwrap(), version);
     NewRecord { category: Category::general(), record: Record { around, bytes: Plain::new(bytes).unwrap() } }
 }
 

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// Copy the registered clients and their tokens away; the gateway may go on meanwhile
 ///
 /// The copy is encrypted under the gateway's key, of which keep a copy apart, once. To bring it back: stop the gateway and
-/// put the copy in the place of `clients.db` in its data folder. The working set needs no backup.
+/// put the copy in the place of `clients.db` in its data folder. The working set needs no backup; see `horkos gateway rebuild`.
 #[derive(Args, Debug)]
 pub(crate) struct Backup {
     #[command(flatten)]

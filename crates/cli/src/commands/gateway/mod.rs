@@ -1,8 +1,9 @@
-//! An organisation's front door: prepare, start, register clients, back up.
+//! An organisation's front door: prepare, start, register clients, rebuild, back up.
 
 mod backup;
 pub(crate) mod client;
 pub(crate) mod init;
+mod rebuild;
 mod start;
 pub(crate) mod store;
 pub(crate) mod token;
@@ -19,6 +20,7 @@ pub(crate) enum Gateway {
     #[command(subcommand)]
     Client(client::Client),
     Token(token::Token),
+    Rebuild(rebuild::Rebuild),
     Backup(backup::Backup),
 }
 
@@ -28,6 +30,7 @@ pub(crate) async fn run(command: Gateway, ctx: &Context) -> Result<(), Failure> 
         Gateway::Start(args) => start::run(args, ctx).await,
         Gateway::Client(command) => client::run(command, ctx),
         Gateway::Token(args) => token::run(&args, ctx).await,
+        Gateway::Rebuild(args) => rebuild::run(&args, ctx).await,
         Gateway::Backup(args) => backup::run(&args, ctx),
     }
 }

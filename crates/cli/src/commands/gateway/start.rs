@@ -76,7 +76,7 @@ fn of_config(error: ConfigError) -> Failure {
     Failure::input(chain(&error))
 }
 
-fn of_start(error: &StartError) -> Failure {
+pub(super) fn of_start(error: &StartError) -> Failure {
     let exit = match error {
         StartError::Name(_) | StartError::Public(_) | StartError::Cors(_) | StartError::Authority(_) => {
             Exit::Input
