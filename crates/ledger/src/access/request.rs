@@ -139,6 +139,7 @@ mod tests {
             adams TREAT all unowned               | gen/r+own-writing
             adams HPAYMT all unowned              | gen/r-unclaimed-for-treatment
             baker TREAT all unowned               | gen/r-nothing
+            riverside HOPERAT all unowned         | gen/r+own-writing-system
             owner PATRQT all unowned              | gen/r-unclaimed-for-treatment index-unclaimed-for-treatment
             baker HDIRECT all directory           | gen/r+directory
             lakeside HOPERAT all directory        | gen/r+directory

@@ -284,7 +284,11 @@ mod tests {
             directory who=person purpose=PATRQT               | deny
             claimed=false purpose=TREAT own                   | permit own-writing
             claimed=false purpose=HPAYMT own                  | deny unclaimed-for-treatment
-            claimed=false who=organisation purpose=HOPERAT own | deny unclaimed-for-treatment
+            claimed=false who=organisation purpose=HOPERAT own | permit own-writing-system
+            claimed=false who=organisation purpose=HPAYMT own | deny unclaimed-for-treatment
+            claimed=false who=organisation purpose=HOPERAT    | deny unclaimed-for-treatment
+            claimed=false who=organisation purpose=HOPERAT permit | deny unclaimed-for-treatment
+            claimed=false purpose=HOPERAT own                 | deny unclaimed-for-treatment
             glass                                             | deny
             glass step-up                                     | permit break-glass
             glass step-up role=clerk                          | deny
