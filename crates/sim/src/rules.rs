@@ -132,7 +132,10 @@ impl State {
             Signer::Device { .. } => false,
         };
         let system = matches!(question.signer, Signer::Organisation(_)) && treatment && !chart.directory;
-        let unowned = chart.owner.is_none() && !chart.directory && !treatment;
+        // Whose systems lost what the organisation wrote itself may read it again.
+        let restores = question.is_for(Purpose::Operations)
+            && matches!(question.signer, Signer::Organisation(org) if wrote(org));
+        let unowned = chart.owner.is_none() && !chart.directory && !treatment && !restores;
         (anyway, system || unowned)
     }
 
