@@ -10,10 +10,13 @@ use crate::{
     write::{NewRecord, PACK_PLAINTEXT_MAX, PACK_RECORDS_MAX},
 };
 use envelope::TagKey;
-use fhir::{Bundle, Entry, Limits, category::Category};
-use primitives::{ChartId, Hash, List, OrgId, PrincipalId, domain, hash};
+use fhir::{Bundle, Entry, Limits, category::Category, references::links};
+use primitives::{ChartId, Hash, List, OrgId, PrincipalId, Text, domain, hash};
 use rand_core::CryptoRng;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// By what resources without an id are named.
 pub(super) struct Naming {
@@ -64,18 +67,61 @@ fn records(items: &[Item], naming: &Naming, author: Option<PrincipalId>) -> Resu
     while let Some(first) = items.peek().map(|item| Arc::clone(&item.bundle)) {
         // Entries are walked once per file: looking each up by its number would cost the square of them.
         let mut entries = first.entries();
+        let elsewhere = elsewhere(&first, &mut items.clone());
         while let Some(item) = items.next_if(|item| Arc::ptr_eq(&item.bundle, &first)) {
             let entry = entries.find(|entry| entry.index == item.entry);
             let entry = entry.ok_or_else(|| format!("entry[{}] is gone", item.entry))?;
             let Some(resource) = &entry.resource else { continue };
             let category = Category::of(resource.value);
-            let around = around(item, &entry, naming, &mut seen, author)?;
+            let mut around = around(item, &entry, naming, &mut seen, author)?;
+            around.links = List::try_from(leading(&elsewhere, resource.value))
+                .map_err(|_| format!("entry[{}] refers to more of others than one record may", item.entry))?;
             let bytes = Plain::new(resource.bytes().to_vec())
                 .map_err(|_| format!("entry[{}] is larger than a record may be", item.entry))?;
             records.push(NewRecord { category, record: Record { around, bytes } });
         }
     }
     Ok(records)
+}
+
+/// What of a file goes into other charts, by fullUrl, as far as its ids are told by the file itself.
+fn elsewhere<'i>(
+    bundle: &Arc<Bundle>,
+    items: &mut (impl Iterator<Item = &'i Item> + Clone),
+) -> BTreeMap<String, String> {
+    let here: BTreeSet<usize> =
+        items.take_while(|item| Arc::ptr_eq(&item.bundle, bundle)).map(|item| item.entry).collect();
+    let others = bundle.entries().filter(|entry| !here.contains(&entry.index));
+    let places = others.filter_map(|entry| {
+        let (url, resource) = (entry.full_url.as_deref()?, entry.resource.as_ref()?);
+        let id = own_id(resource).or_else(|| uuid_of(url))?;
+        Some((url.to_owned(), format!("{}/{id}", resource.kind)))
+    });
+    places.filter(|(url, _)| url.starts_with("urn:")).collect()
+}
+
+/// The links of a resource that lead into other charts.
+fn leading(elsewhere: &BTreeMap<String, String>, resource: fhir::json::Value<'_>) -> Vec<(Text<4096>, Text<200>)> {
+    if elsewhere.is_empty() {
+        return Vec::new();
+    }
+    let mut found: BTreeMap<&str, &str> = BTreeMap::new();
+    for link in links(resource) {
+        if let Some((text, place)) = elsewhere.get_key_value(&*link.text) {
+            found.insert(text, place);
+        }
+    }
+    found.into_iter().map(|(text, place)| (cut(text), cut(place))).collect()
+}
+
+/// The id that a resource brings along.
+fn own_id<'r>(resource: &'r fhir::Resource<'_>) -> Option<&'r str> {
+    resource.id.as_deref().filter(|id| (1..=64).contains(&id.len()))
+}
+
+/// The UUID of a fullUrl that is one.
+fn uuid_of(url: &str) -> Option<&str> {
+    url.strip_prefix("urn:uuid:").filter(|uuid| is_id(uuid))
 }
 
 fn around(
@@ -87,8 +133,7 @@ fn around(
 ) -> Result<Around, String> {
     let ordinal = u32::try_from(item.entry).map_err(|_| "too many entries".to_owned())?;
     let resource = entry.resource.as_ref().ok_or_else(|| format!("entry[{}] has no resource", item.entry))?;
-    let own = resource.id.as_deref().filter(|id| (1..=64).contains(&id.len()));
-    let id = own.map_or_else(|| naming.name(entry, seen), str::to_owned);
+    let id = own_id(resource).map_or_else(|| naming.name(entry, seen), str::to_owned);
     Ok(Around {
         batch: item.batch,
         ordinal,
@@ -111,7 +156,7 @@ impl Naming {
     fn name(&self, entry: &Entry<'_>, seen: &mut Seen) -> String {
         let Some(resource) = &entry.resource else { return String::new() };
         let url = entry.full_url.as_deref();
-        if let Some(uuid) = url.and_then(|url| url.strip_prefix("urn:uuid:")).filter(|uuid| is_id(uuid)) {
+        if let Some(uuid) = url.and_then(uuid_of) {
             return uuid.to_owned();
         }
         let named = match url {

@@ -259,7 +259,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// `Type:parameter`, `Type:parameter:Target`, `Type:*` or `*`.
+    /// `Type:parameter`, `Type:parameter:Target`, `Type:*` or `*`: of the type searched, or reversed of all that refer to it.
     fn include(
         &mut self,
         reading: Reading<'_>,
@@ -278,9 +278,19 @@ impl<'a> Search<'a> {
         let wrong = |why: String| SearchError::Chain { param: short(reading.name), why };
         let unknown = |name: &str| SearchError::UnknownType { kind: short(name), param: short(reading.name) };
         if value == "*" {
-            let Some(source) = self.kind.filter(|_| !reverse) else {
-                return Err(wrong("`*` alone is for `_include` of one type; write `Type:*`".to_owned()));
+            let Some(source) = self.kind else {
+                return Err(wrong("`*` alone is for searches in one type; write `Type:*`".to_owned()));
             };
+            if reverse {
+                // Whatever refers to the type searched.
+                let all = resource_types().filter_map(|other| {
+                    let params = references(other).into_iter().filter(|param| param.targets.contains(&source));
+                    let params: Vec<&'static Parameter> = params.collect();
+                    (!params.is_empty()).then_some(Include { source: other, params, target: Some(source), iterate })
+                });
+                self.query.reverse_includes.extend(all);
+                return Ok(());
+            }
             self.query.includes.push(Include { source, params: references(source), target: None, iterate });
             return Ok(());
         }

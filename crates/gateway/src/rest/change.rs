@@ -20,7 +20,6 @@ use fhir::{
     category::Category,
     json::Document,
 };
-use futures::future::join_all;
 use primitives::{ChartId, List, Text};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,7 +63,7 @@ impl Gateway {
         for change in changes {
             writable_as(&change.place, &change.bytes)?;
         }
-        let homes = self.homes(request, bundle, changes).await?;
+        let homes = self.homes(request, bundle, changes, links).await?;
         let mut batch = [0; 16];
         self.host.fill(&mut batch);
         let author = request.asking.user.client().actor().practitioner();
@@ -97,18 +96,23 @@ impl Gateway {
             let record = NewRecord { category, record: Record { around, bytes } };
             by_chart.entry(home.chart).or_default().push((at, record));
         }
-        let client = request.asking.user.client();
-        let writes = by_chart.into_iter().map(|(chart, records)| async move {
-            let (places, records): (Vec<usize>, Vec<NewRecord>) = records.into_iter().unzip();
-            client
-                .write(chart, records)
-                .await
-                .map(|placed| places.into_iter().zip(placed).collect::<Vec<_>>())
-        });
+        // One chart or several: it becomes final at once or not at all.
+        let (order, writes): (Vec<(ChartId, Vec<usize>)>, BTreeMap<ChartId, Vec<NewRecord>>) = by_chart
+            .into_iter()
+            .map(|(chart, records)| {
+                let (places, records): (Vec<usize>, Vec<NewRecord>) = records.into_iter().unzip();
+                ((chart, places), (chart, records))
+            })
+            .unzip();
+        let written = request.asking.user.client().write_together(writes).await;
+        let written = written.map_err(|error| {
+            let order = order.iter().flat_map(|(_, places)| places);
+            refused(&error, &order.filter_map(|at| changes.get(*at)).collect::<Vec<_>>())
+        })?;
         let mut placed: BTreeMap<usize, Placed> = BTreeMap::new();
-        for result in join_all(writes).await {
-            let done = result.map_err(|error| refused(&error, changes))?;
-            placed.extend(done);
+        for (chart, places) in &order {
+            let of_chart = written.get(chart).into_iter().flatten().copied();
+            placed.extend(places.iter().copied().zip(of_chart));
         }
         self.keep(changes, &homes, &categories, &placed, links).await
     }
@@ -150,6 +154,7 @@ impl Gateway {
                 updated: placed.time,
                 deleted,
                 newest: true,
+                full_url: change.full_url.clone(),
                 bytes,
                 source: placed.record.0.to_vec(),
             });
@@ -166,6 +171,7 @@ impl Gateway {
         request: &Request,
         bundle: Option<&Bundle>,
         changes: &[Change],
+        links: &BTreeMap<String, String>,
     ) -> Result<Vec<Home>, Refusal> {
         let by_entry: BTreeMap<usize, &Change> =
             changes.iter().filter_map(|change| Some((change.entry?, change))).collect();
@@ -190,7 +196,7 @@ impl Gateway {
                     .flat_map(|assigned| &assigned.also)
                     .any(|also| assignment.groups.get(*also).is_some_and(|other| other.key == group.key));
                 charts.push(if touched || also {
-                    Some(self.chart_for(request, group, &by_entry).await?)
+                    Some(self.chart_for(request, group, &by_entry, links).await?)
                 } else {
                     None
                 });
@@ -210,7 +216,7 @@ impl Gateway {
                     .client()
                     .directory_chart()
                     .await
-                    .map_err(|error| refused(&error, changes))?;
+                    .map_err(|error| refused(&error, &[]))?;
                 for entry in &assignment.directory {
                     homes.insert(*entry, Home { chart, also: Vec::new() });
                 }
@@ -239,6 +245,7 @@ impl Gateway {
         request: &Request,
         group: &Group,
         by_entry: &BTreeMap<usize, &Change>,
+        links: &BTreeMap<String, String>,
     ) -> Result<ChartId, Refusal> {
         let asking = &request.asking;
         let client = asking.user.client();
@@ -250,6 +257,14 @@ impl Gateway {
         let identified = group.identifiers.iter().filter(|identifier| !identifier.system.is_empty());
         let mut tokens: Vec<String> = identified.map(fhir::assign::Identifier::token).collect();
         if patients.is_empty() {
+            // Found by a condition, or by the `urn:` under which the patient came in before.
+            let found = links.get(&group.key).and_then(|found| found.strip_prefix("Patient/"));
+            if let Some(id) = found {
+                let place = Place { kind: "Patient", id: id.to_owned() };
+                if let Some(chart) = self.chart_of(asking, &place).await? {
+                    return Ok(chart);
+                }
+            }
             if let Some(id) = self.own_patient(&group.key) {
                 let place = Place { kind: "Patient", id: id.clone() };
                 if let Some(chart) = self.chart_referred_to(asking, &place).await? {
@@ -299,7 +314,8 @@ fn resolved(
     let texts: BTreeSet<String> =
         fhir::references::links(document.root()).into_iter().map(|link| link.text.into_owned()).collect();
     let mut found = Vec::new();
-    for (text, target) in texts.iter().filter_map(|text| Some((text, links.get(text)?))) {
+    let leading = texts.iter().filter_map(|text| Some((text, links.get(text)?)));
+    for (text, target) in leading.filter(|(text, target)| text != target) {
         let text = Text::try_from(text.as_str());
         let text = text.map_err(|_| invalid("a reference is longer than 4096 bytes"))?;
         found.push((text, Text::try_from(target.as_str()).map_err(|_| Refusal::fault())?));
@@ -326,8 +342,13 @@ fn too_long() -> Refusal {
     )
 }
 
-/// How a write that didn't become final is told.
-fn refused(error: &WriteError, changes: &[Change]) -> Refusal {
+/// 413: nothing of it was written.
+fn too_costly(said: &str) -> Refusal {
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly, said)
+}
+
+/// How a write that didn't become final is told; `changes` in the order in which they were handed in.
+fn refused(error: &WriteError, changes: &[&Change]) -> Refusal {
     match error {
         WriteError::Conflict { at, .. } => {
             let matched = changes.get(*at).is_some_and(|change| change.matched);
@@ -339,12 +360,15 @@ fn refused(error: &WriteError, changes: &[Change]) -> Refusal {
         }
         WriteError::TooLarge(_) => too_long(),
         WriteError::Malformed { reason, .. } => unprocessable(*reason),
+        WriteError::TooMuch { packs, max } => too_costly(&format!(
+            "it takes {packs} charts or parts of charts, and at most {max} can become final at once; split it"
+        )),
         WriteError::Submit(error) if error.reject().is_some() => {
             let said = format!("the ledger refuses the write: {error}");
             Refusal::new(StatusCode::FORBIDDEN, IssueCode::BusinessRule, said)
         }
         WriteError::Submit(SubmitError::TooLong(_)) => {
-            unprocessable("the write has too many categories for one transaction; split it")
+            too_costly("it is more than can become final at once; split it")
         }
         WriteError::Call(_) | WriteError::Submit(_) | WriteError::Stopped => {
             tracing::warn!(%error, "a write didn't become final");

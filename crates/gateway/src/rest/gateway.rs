@@ -121,9 +121,6 @@ pub(crate) fn told(error: WorkingError) -> Refusal {
             Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, error.to_string())
         }
         WorkingError::Cursor => Refusal::new(StatusCode::BAD_REQUEST, IssueCode::Invalid, error.to_string()),
-        WorkingError::Beyond => {
-            Refusal::new(StatusCode::BAD_REQUEST, IssueCode::NotSupported, error.to_string())
-        }
         WorkingError::Database(_) | WorkingError::Open { .. } | WorkingError::NotAResource(_) => {
             tracing::error!(%error, "the working set fails");
             Refusal::fault()

@@ -8,6 +8,7 @@ use super::{
     reading::{count, since},
     refusals::{invalid, no_resource},
     request::Request,
+    searching::projected,
 };
 use crate::{http::Refusal, smart::Interaction, visit::instant, working::Place};
 use axum::http::StatusCode;
@@ -146,8 +147,11 @@ impl Gateway {
         if let Some((rid, _)) = found.last().filter(|_| more) {
             bundle.link("next", url(Some(format!("{rid:x}"))));
         }
+        let cutting = self.cutting(request)?;
         for (_, stored) in &found {
-            bundle.found(Some(&format!("{}/{}", self.base, stored.place)), &stored.bytes, "match");
+            let cut = cutting.as_ref().and_then(|query| projected(&stored.bytes, query));
+            let bytes = cut.as_ref().map_or(&stored.bytes[..], |cut| cut.as_bytes());
+            bundle.found(Some(&format!("{}/{}", self.base, stored.place)), bytes, "match");
         }
         Ok(Answer::of(bundle.into_bytes()))
     }

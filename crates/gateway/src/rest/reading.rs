@@ -7,6 +7,7 @@ use super::{
     interaction::Instance,
     refusals::{gone, invalid, no_resource, not_found},
     request::{Preconditions, Request},
+    searching::projected,
 };
 use crate::{
     http::Refusal,
@@ -15,7 +16,7 @@ use crate::{
     working::{Held, HistoryAsk, Place, Stored},
 };
 use axum::http::StatusCode;
-use conformance::search::{Nowhere, index, matches_all};
+use conformance::search::{Nowhere, Query, Summary, index, matches_all};
 use fhir::{Limits, json::Document};
 use primitives::Millis;
 
@@ -78,19 +79,27 @@ impl Gateway {
 
     /// With what `_summary` and `_elements` ask for.
     fn cut(&self, request: &Request, mut answer: Answer) -> Result<Answer, Refusal> {
+        if let (Some(query), Some(body)) = (self.cutting(request)?, &answer.body) {
+            answer.body = projected(body, &query).map(String::into_bytes).or(answer.body);
+        }
+        Ok(answer)
+    }
+
+    /// What `_summary` and `_elements` ask for, if they ask for less than all.
+    ///
+    /// # Errors
+    /// 400 if that isn't understood, or is `_summary=count`, which is for searches.
+    pub(crate) fn cutting(&self, request: &Request) -> Result<Option<Query>, Refusal> {
         let wanted = |(name, _): &&(String, String)| matches!(name.as_str(), "_summary" | "_elements");
         let pairs: Vec<(String, String)> = request.query.iter().filter(wanted).cloned().collect();
         if pairs.is_empty() {
-            return Ok(answer);
+            return Ok(None);
         }
         let query = self.query(None, &pairs, true)?;
-        if let Some(body) = &answer.body {
-            let cut = Document::read(&body[..], &Limits::default()).ok().and_then(|document| {
-                conformance::search::project(document.root(), query.summary, &query.elements)
-            });
-            answer.body = cut.map(String::into_bytes).or(answer.body);
+        if query.summary == Some(Summary::Count) {
+            return Err(invalid("`_summary=count` is for searches"));
         }
-        Ok(answer)
+        Ok((query.summary.is_some() || !query.elements.is_empty()).then_some(query))
     }
 
     /// Reads one version.
@@ -112,7 +121,7 @@ impl Gateway {
         if !self.passes(&stored, &filters)? {
             return Err(no_resource());
         }
-        Ok(Answer::stored(StatusCode::OK, stored))
+        self.cut(request, Answer::stored(StatusCode::OK, stored))
     }
 
     /// The history of a resource or of a type, the newest first.
@@ -158,7 +167,7 @@ impl Gateway {
         versions.truncate(count);
         let path = of.map_or_else(|| kind.to_owned(), ToString::to_string);
         let url = |cursor: Option<String>| {
-            let kept = request.query.iter().filter(|(name, _)| matches!(name.as_str(), "_since" | "_count"));
+            let kept = request.query.iter().filter(|(name, _)| matches!(name.as_str(), "_since" | "_count" | "_summary" | "_elements"));
             let kept = kept.cloned().chain(cursor.map(|cursor| ("_cursor".to_owned(), cursor)));
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
             let mark = if query.is_empty() { "" } else { "?" };
@@ -171,14 +180,17 @@ impl Gateway {
         if let Some(((at, rid, version), _)) = versions.last().filter(|_| more) {
             bundle.link("next", url(Some(format!("{at:x}.{rid:x}.{version:x}"))));
         }
+        let cutting = self.cutting(request)?;
         for (_, stored) in &versions {
-            bundle.raw(&self.of_history(stored));
+            bundle.raw(&self.of_history(stored, cutting.as_ref()));
         }
         Ok(Answer::of(bundle.into_bytes()))
     }
 
-    fn of_history(&self, stored: &Stored) -> Vec<u8> {
+    fn of_history(&self, stored: &Stored, cutting: Option<&Query>) -> Vec<u8> {
         let Stored { place, version, updated, deleted, bytes } = stored;
+        let cut = cutting.filter(|_| !deleted).and_then(|query| projected(bytes, query));
+        let bytes = cut.as_ref().map_or(&bytes[..], |cut| cut.as_bytes());
         let (method, status) = match (deleted, version) {
             (true, _) => ("DELETE", "204 No Content"),
             (false, 1) => ("POST", "201 Created"),

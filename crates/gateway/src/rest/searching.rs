@@ -6,12 +6,13 @@ use super::{
     gateway::{Gateway, told},
     refusals::{invalid, scope},
     request::Request,
+    writing::of_found,
     touch::{CHART_SYSTEM, chart_id},
 };
 use crate::{
     http::{Issue, IssueCode, Refusal, Severity},
     smart::Interaction,
-    working::{Cursor, Found, Page, Searched, Sight},
+    working::{Cursor, Found, Page, Searched, Sight, Within},
 };
 use axum::http::StatusCode;
 use conformance::search::{
@@ -44,27 +45,12 @@ impl Gateway {
         request: &Request,
         kind: Option<&'static str>,
     ) -> Result<Answer, Refusal> {
-        let mut pairs = request.parameters();
-        if let Some(kind) = kind {
-            restrict(request, kind, &mut pairs)?;
-        }
+        let pairs = request.parameters();
         let mut query = self.query(kind, &pairs, request.wishes.strict == Some(true))?;
-        if kind.is_none() {
-            let all: Vec<&'static str> = conformance::search::resource_types().collect();
-            let kinds = if query.types.is_empty() { &all } else { &query.types };
-            let mut allowed = Vec::new();
-            for kind in kinds {
-                // In a search of everything the types that the token doesn't reach are left out.
-                match request.allowed(kind, Interaction::Search) {
-                    Ok(filters) if filters.is_empty() => allowed.push(*kind),
-                    Ok(_) | Err(_) => {}
-                }
-            }
-            if allowed.is_empty() {
-                return Err(scope("the token's scopes allow no search of everything; search in a type"));
-            }
-            query.types = allowed;
-        }
+        let within = match kind {
+            Some(kind) => self.within(request, kind)?,
+            None => self.within_all(request, &mut query)?,
+        };
         let named = self.touch_for(request, &query).await?;
         self.audit_for(&request.asking, &query).await?;
         self.by_chart(&mut query)?;
@@ -74,7 +60,8 @@ impl Gateway {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let (page, included, query) = self
             .blocking(move |set| {
-                let page = set.search(&Searched { query: &query, after: after.as_ref(), count }, &sight)?;
+                let searched = Searched { query: &query, within: &within, after: after.as_ref(), count };
+                let page = set.search(&searched, &sight)?;
                 let included = set.include(&query, &page.matches, &sight)?;
                 Ok((page, included, query))
             })
@@ -116,7 +103,8 @@ impl Gateway {
         }
         for found in &included.resources {
             // What a token doesn't reach isn't brought along either.
-            if matches!(request.allowed(found.place.kind, Interaction::Read), Ok(filters) if filters.is_empty())
+            if let Ok(filters) = request.allowed(found.place.kind, Interaction::Read)
+                && self.passes(&of_found(found), &filters)?
             {
                 self.found(&mut bundle, query, found, "include");
             }
@@ -201,8 +189,9 @@ impl Gateway {
         let condition = Request { query: pairs, ..request.clone() };
         let named = self.touch_for(&condition, &query).await?;
         self.audit_for(&request.asking, &query).await?;
+        let within = self.within(request, kind)?;
         let sight = self.sight(&request.asking)?;
-        let found = self.first_two(query, sight).await?;
+        let found = self.first_two(query, within, sight).await?;
         if named.is_missing(found.len()) {
             self.as_if_missing(request).await;
         }
@@ -213,33 +202,57 @@ impl Gateway {
         }
     }
 
-    async fn first_two(&self, query: Query, sight: Sight) -> Result<Vec<Found>, Refusal> {
-        let page = self
-            .blocking(move |set| set.search(&Searched { query: &query, after: None, count: 2 }, &sight))
-            .await?;
-        Ok(page.matches)
+    async fn first_two(
+        &self,
+        query: Query,
+        within: Vec<Within>,
+        sight: Sight,
+    ) -> Result<Vec<Found>, Refusal> {
+        let page = self.blocking(move |set| {
+            set.search(&Searched { query: &query, within: &within, after: None, count: 2 }, &sight)
+        });
+        Ok(page.await?.matches)
     }
-}
 
-/// Adds what the token's scopes restrict a search to.
-fn restrict(request: &Request, kind: &str, pairs: &mut Vec<(String, String)>) -> Result<(), Refusal> {
-    let filters = request.allowed(kind, Interaction::Search)?;
-    match filters.as_slice() {
-        [] => Ok(()),
-        [one] => {
-            let more = one.pairs().map(|(name, value)| (name.to_owned(), value.to_owned()));
-            pairs.extend(more);
-            Ok(())
+    /// What the token's restricted scopes let through of a type: what one of them does. Nothing for all of it.
+    fn within(&self, request: &Request, kind: &'static str) -> Result<Vec<Within>, Refusal> {
+        let filters = request.allowed(kind, Interaction::Search)?;
+        let groups = filters.iter().map(|filter| {
+            let pairs: Vec<(String, String)> =
+                filter.pairs().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            // Strict: a restriction that isn't understood restricts to nothing, and is said.
+            let conditions = self.query(Some(kind), &pairs, true)?.conditions;
+            if conditions.is_empty() {
+                return Err(scope("the token's restricted scope isn't understood; ask for another one"));
+            }
+            Ok(Within { kind, conditions })
+        });
+        groups.collect()
+    }
+
+    /// The same in a search of several types: those that the token doesn't reach are left out.
+    fn within_all(&self, request: &Request, query: &mut Query) -> Result<Vec<Within>, Refusal> {
+        let all: Vec<&'static str> = conformance::search::resource_types().collect();
+        let kinds = if query.types.is_empty() { &all } else { &query.types };
+        let reached: Vec<(&'static str, Vec<Within>)> =
+            kinds.iter().filter_map(|kind| Some((*kind, self.within(request, kind).ok()?))).collect();
+        if reached.is_empty() {
+            return Err(scope("the token's scopes allow no search of everything; search in a type"));
         }
-        // Each page would have to be the union of several searches.
-        [..] => Err(scope(
-            "several restricted scopes for one type can't be searched together; ask for a token with one",
-        )),
+        query.types = reached.iter().map(|(kind, _)| *kind).collect();
+        if reached.iter().all(|(_, groups)| groups.is_empty()) {
+            return Ok(Vec::new());
+        }
+        // Where one type is restricted, each says what of it may be found.
+        let groups = reached.into_iter().flat_map(|(kind, groups)| {
+            if groups.is_empty() { vec![Within { kind, conditions: Vec::new() }] } else { groups }
+        });
+        Ok(groups.collect())
     }
 }
 
 /// A resource cut down to what was asked for.
-fn projected(bytes: &[u8], query: &Query) -> Option<String> {
+pub(super) fn projected(bytes: &[u8], query: &Query) -> Option<String> {
     let document = Document::read(bytes, &fhir::Limits::default()).ok()?;
     project(document.root(), query.summary, &query.elements)
 }

@@ -91,6 +91,20 @@ impl Gateway {
         }
     }
 
+    /// What came in earlier under this `urn:`, as far as the caller may see it: charts that may hold it are opened.
+    pub(crate) async fn named(&self, asking: &Asking, url: &str) -> Result<Vec<Place>, Refusal> {
+        let known = |sight| self.set.named(url, &sight).map_err(told);
+        let found = known(self.sight(asking)?)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        let charts = [self.chart_of_token(asking, url).await?, self.directory(asking).await?];
+        for chart in charts.into_iter().flatten() {
+            self.open(asking, chart).await?;
+        }
+        known(self.sight(asking)?)
+    }
+
     /// The token under which the organisation finds the chart of its patient with this id.
     pub(crate) fn patient_token(&self, id: &str) -> String {
         format!("{}/Patient/{id}", self.base)

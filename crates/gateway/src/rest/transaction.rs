@@ -9,7 +9,7 @@ use super::{
     gateway::Gateway,
     interaction::{Instance, Interaction},
     negotiate::Return,
-    refusals::invalid,
+    refusals::{invalid, no_resource, precondition, several, unprocessable},
     request::{Preconditions, Request, pairs},
 };
 use crate::{
@@ -28,8 +28,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Entries of a batch in work at once.
 const AT_ONCE: usize = 8;
 
-/// Conditional references looked up at most in one transaction.
-const CONDITIONAL_MAX: usize = 500;
+/// References looked up at most in one transaction: conditional ones, and those to what came in earlier.
+const CONDITIONAL_MAX: usize = 1000;
 
 /// What an entry of a transaction comes to.
 enum Outcome {
@@ -44,12 +44,7 @@ enum Outcome {
 impl Gateway {
     /// Carries out a batch or transaction.
     pub(crate) async fn bundle(&self, request: &Request) -> Result<Answer, Refusal> {
-        let limits = Limits {
-            entries_max: self.settings.entries_max,
-            resource_bytes_max: client::RESOURCE_BYTES_MAX,
-            ..Limits::default()
-        };
-        let bundle = fhir::bundle::read(&request.body[..], &limits).map_err(|error| {
+        let bundle = fhir::bundle::read(&request.body[..], &self.bundle_limits()).map_err(|error| {
             let code = match error {
                 fhir::ReadError::TooManyEntries { .. } => IssueCode::TooCostly,
                 _ => IssueCode::Structure,
@@ -111,6 +106,7 @@ impl Gateway {
         let mut outcomes: BTreeMap<usize, Outcome> = BTreeMap::new();
         let mut known: BTreeMap<String, String> = BTreeMap::new();
         let mut places: BTreeSet<Place> = BTreeSet::new();
+        let mut patched: BTreeMap<usize, usize> = BTreeMap::new();
         // Source: FHIR R4 http.html#trules: DELETE, POST, PUT and PATCH, GET and HEAD.
         let rank = |entry: &Entry<'_>| match entry.request.as_ref().map(|request| &*request.method) {
             Some("DELETE") => 0,
@@ -143,8 +139,22 @@ impl Gateway {
                     known.insert(full_url.to_string(), place.to_string());
                 }
             }
+            if let Outcome::Change(at, _) = outcome
+                && matches!(&entry.request, Some(request) if request.method == "PATCH")
+            {
+                patched.insert(entry.index, at);
+            }
             outcomes.insert(entry.index, outcome);
         }
+        // Whose a resource is, and what it refers to, is told by what it is after the patch.
+        let after;
+        let bundle = if patched.is_empty() {
+            bundle
+        } else {
+            after = self.after_patches(&entries, &patched, &changes)?;
+            &after
+        };
+        known.extend(places.iter().map(|place| (place.to_string(), place.to_string())));
         let resolved = self.links(request, Some(bundle), &known).await?;
         let stored = if changes.is_empty() {
             Vec::new()
@@ -157,6 +167,55 @@ impl Gateway {
             answer.raw(&entry);
         }
         Ok(Answer::of(answer.into_bytes()))
+    }
+
+    /// The transaction as it is once its patches have become whole resources.
+    fn after_patches(
+        &self,
+        entries: &[Entry<'_>],
+        patched: &BTreeMap<usize, usize>,
+        changes: &[Change],
+    ) -> Result<Bundle, Refusal> {
+        let mut bytes = br#"{"resourceType":"Bundle","type":"transaction","entry":["#.to_vec();
+        for entry in entries {
+            if entry.index > 0 {
+                bytes.push(b',');
+            }
+            let mut about = serde_json::Map::new();
+            if let Some(request) = &entry.request {
+                let request = serde_json::json!({ "method": request.method, "url": request.url });
+                about.insert("request".to_owned(), request);
+            }
+            if let Some(full_url) = &entry.full_url {
+                about.insert("fullUrl".to_owned(), full_url.as_ref().into());
+            }
+            let about = serde_json::Value::from(about).to_string();
+            bytes.extend_from_slice(about.strip_suffix('}').unwrap_or(&about).as_bytes());
+            let of_patch = patched.get(&entry.index).and_then(|at| changes.get(*at));
+            let resource = match (of_patch, &entry.resource) {
+                (Some(change), _) => Some(&change.bytes[..]),
+                (None, Some(resource)) => Some(resource.bytes()),
+                (None, None) => None,
+            };
+            if let Some(resource) = resource {
+                // An entry of a transaction has a request, so that something stands before the comma.
+                bytes.extend_from_slice(b",\"resource\":");
+                bytes.extend_from_slice(resource);
+            }
+            bytes.push(b'}');
+        }
+        bytes.extend_from_slice(b"]}");
+        fhir::bundle::read(&bytes[..], &self.bundle_limits()).map_err(|_| {
+            unprocessable("with its patches the transaction is larger than it may be; send less at once")
+        })
+    }
+
+    fn bundle_limits(&self) -> Limits {
+        Limits {
+            entries_max: self.settings.entries_max,
+            resource_bytes_max: client::RESOURCE_BYTES_MAX,
+            ..Limits::default()
+        }
     }
 
     async fn answered(&self, outcome: Outcome, stored: &[Stored]) -> Result<Vec<u8>, Refusal> {
@@ -215,12 +274,16 @@ impl Gateway {
                 });
             }
             (Interaction::Bundle, _) => return Err(invalid("a transaction can't hold another one")),
-            (Interaction::Patch(_) | Interaction::PatchWhere(_), _) => {
-                return Err(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    IssueCode::NotSupported,
-                    "a patch can't stand in a transaction here; send it by itself, or in a batch",
-                ));
+            (Interaction::Patch(of), _) => {
+                let change = self.patching(&asked, of, entry.index).await?;
+                return Ok(pushed(changes, Change { full_url, ..change }, StatusCode::OK));
+            }
+            (Interaction::PatchWhere(kind), _) => {
+                asked.allowed(kind, smart::Interaction::Search)?;
+                let found = self.the_one(&asked, kind, &asked.query).await?.ok_or_else(no_resource)?;
+                let of = Instance { kind, id: found.place.id };
+                let change = self.patching(&asked, &of, entry.index).await?;
+                return Ok(pushed(changes, Change { full_url, ..change }, StatusCode::OK));
             }
             (_, _) => return Ok(Outcome::Read(Box::new(asked))),
         };
@@ -268,7 +331,9 @@ impl Gateway {
             Some(of) => {
                 let filters = asked.allowed(kind, smart::Interaction::Update)?;
                 self.fits(kind, &bytes, &filters)?;
-                self.replacing(&asked, &of, bytes, entry.index).await?
+                let replacing = self.replacing(&asked, &of, bytes, entry.index).await?;
+                self.fits_now(&asked, &of, &filters)?;
+                replacing
             }
             None => {
                 let change = Change {
@@ -329,22 +394,30 @@ impl Gateway {
     ) -> Result<Option<String>, Refusal> {
         let check = self.settings.check_references;
         if text.starts_with("urn:uuid:") || text.starts_with("urn:oid:") {
-            return if check {
-                Err(invalid("a `urn:` reference means no entry of this Bundle"))
-            } else {
-                Ok(None)
+            *conditional += 1;
+            if *conditional > CONDITIONAL_MAX {
+                return Err(too_many_conditions());
+            }
+            let mut found = self.named(&request.asking, text).await?.into_iter();
+            return match (found.next(), found.next()) {
+                (Some(place), None) => Ok(Some(place.to_string())),
+                (Some(_), Some(_)) if check => Err(several()),
+                (None, _) if check => {
+                    Err(invalid("a `urn:` reference means no entry of this Bundle, nor one of an earlier one"))
+                }
+                (_, _) => Ok(None),
             };
         }
         if let Some((kind, query)) = text.split_once('?') {
             let Some(kind) = fhir::types::r4(kind) else { return Ok(None) };
             *conditional += 1;
             if *conditional > CONDITIONAL_MAX {
-                return Err(invalid("there are too many conditional references; split the transaction"));
+                return Err(too_many_conditions());
             }
             request.allowed(kind, smart::Interaction::Search)?;
             return match self.the_one(request, kind, &pairs(query)).await? {
                 Some(found) => Ok(Some(found.place.to_string())),
-                None if check => Err(super::refusals::precondition("a conditional reference finds nothing")),
+                None if check => Err(precondition("a conditional reference finds nothing")),
                 None => Ok(None),
             };
         }
@@ -370,6 +443,11 @@ impl Gateway {
 fn pushed(changes: &mut Vec<Change>, change: Change, status: StatusCode) -> Outcome {
     changes.push(change);
     Outcome::Change(changes.len() - 1, status)
+}
+
+fn too_many_conditions() -> Refusal {
+    let said = format!("more than {CONDITIONAL_MAX} references are to be searched for; split the transaction");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly, said)
 }
 
 fn nothing() -> Outcome {
@@ -413,7 +491,10 @@ fn of_entry(request: &Request, entry: &Entry<'_>) -> Result<Request, Refusal> {
         query: pairs(query),
         conditions: Preconditions {
             if_match: asked.if_match.as_deref().map(super::answer::version_of),
-            if_none_exist: asked.if_none_exist.as_deref().map(str::to_owned),
+            if_none_exist: asked
+                .if_none_exist
+                .as_deref()
+                .map(|query| query.rsplit('?').next().unwrap_or(query).to_owned()),
             ..Preconditions::default()
         },
         body,

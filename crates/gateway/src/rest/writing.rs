@@ -81,7 +81,7 @@ impl Gateway {
         if let Some(condition) = &request.conditions.if_none_exist {
             request.allowed(kind, Interaction::Search)?;
             if let Some(found) = self.the_one(request, kind, &pairs(condition)).await? {
-                return Ok(Answer::stored(StatusCode::OK, of_found(found)));
+                return Ok(Answer::stored(StatusCode::OK, of_found(&found)));
             }
         }
         let change = Change {
@@ -203,6 +203,18 @@ impl Gateway {
 
     /// Patches a resource (RFC 6902).
     pub(crate) async fn patch(&self, request: &Request, of: &Instance) -> Result<Answer, Refusal> {
+        let change = self.patching(request, of, 0).await?;
+        let bundle = self.resource(of.kind, &change.bytes)?;
+        self.done(request, Some(&bundle), change, StatusCode::OK).await
+    }
+
+    /// The change that a patch comes to: the whole resource as it is then.
+    pub(super) async fn patching(
+        &self,
+        request: &Request,
+        of: &Instance,
+        entry: usize,
+    ) -> Result<Change, Refusal> {
         let filters = request.allowed(of.kind, Interaction::Update)?;
         if !request.is_json_patch {
             return Err(super::refusals::media_type("application/json-patch+json"));
@@ -215,12 +227,16 @@ impl Gateway {
         let patched = patched(&current.bytes, &request.body)?;
         let bundle = self.resource(of.kind, &patched)?;
         same_id(&bundle, Some(&of.id))?;
-        let (change, status) = self.replacing(request, of, patched.clone(), 0).await?;
         self.fits(of.kind, &patched, &filters)?;
+        let (change, _) = self.replacing(request, of, patched, entry).await?;
         self.fits_now(request, of, &filters)?;
         // The patch holds for the version that it was applied to.
-        let change = Change { matched: true, version: current.version.saturating_add(1), ..change };
-        self.done(request, Some(&bundle), change, status).await
+        Ok(Change {
+            matched: true,
+            version: current.version.saturating_add(1),
+            request: ("PATCH".to_owned(), of.to_string()),
+            ..change
+        })
     }
 
     /// Patches the one resource that a condition finds.
@@ -312,7 +328,8 @@ impl Gateway {
         }
     }
 
-    fn fits_now(&self, request: &Request, of: &Instance, filters: &[Filter]) -> Result<(), Refusal> {
+    /// Refuses to change what the token's filters don't let through.
+    pub(super) fn fits_now(&self, request: &Request, of: &Instance, filters: &[Filter]) -> Result<(), Refusal> {
         if filters.is_empty() {
             return Ok(());
         }
@@ -325,13 +342,14 @@ impl Gateway {
     }
 }
 
-fn of_found(found: Found) -> Stored {
+/// A match as what is stored.
+pub(super) fn of_found(found: &Found) -> Stored {
     Stored {
-        place: found.place,
+        place: found.place.clone(),
         version: found.version,
         updated: found.updated,
         deleted: false,
-        bytes: found.bytes,
+        bytes: found.bytes.clone(),
     }
 }
 

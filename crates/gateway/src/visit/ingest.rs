@@ -128,6 +128,7 @@ pub(crate) fn ingest(set: &WorkingSet, own: &OrgId, look: &Look) -> Result<(), W
             updated: seen.time,
             deleted: around.deleted,
             newest: seen.newest,
+            full_url: around.full_url.as_deref().map(str::to_owned),
             bytes: served,
             source: seen.id.0.to_vec(),
             place,

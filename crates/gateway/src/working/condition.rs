@@ -3,6 +3,7 @@
 
 use super::{
     numbers,
+    page::Within,
     rows::{find_system, is_of_resource},
     sight::Sight,
     sql::Sql,
@@ -22,10 +23,6 @@ pub(super) struct Conditions<'a> {
     pub(super) sql: Sql,
     /// How many resources are spoken of so far: each has an alias.
     aliases: usize,
-    /// Whether something is only narrowed down by SQL and has to be compared once more.
-    pub(super) checked: bool,
-    /// Whether a comparison that SQL can't make stands where it can't be made afterwards: behind a chain.
-    pub(super) beyond: bool,
 }
 
 /// A resource that is spoken of: its alias and types.
@@ -38,7 +35,7 @@ pub(super) struct Subject<'a> {
 
 impl<'a> Conditions<'a> {
     pub(super) fn new(db: &'a Connection, sight: &'a Sight, base: &'a str) -> Self {
-        Self { db, sight, base, sql: Sql::default(), aliases: 1, checked: false, beyond: false }
+        Self { db, sight, base, sql: Sql::default(), aliases: 1 }
     }
 
     /// Writes that the resource under this alias may be seen and isn't deleted.
@@ -51,6 +48,25 @@ impl<'a> Conditions<'a> {
         ));
         self.sql.bind_many(self.sight.chart_array());
         self.sql.push(")))");
+    }
+
+    /// Writes that at least one of these groups holds as a whole: what a restricted scope lets through.
+    pub(super) fn within(&mut self, subject: Subject<'_>, groups: &[Within]) -> rusqlite::Result<()> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        self.sql.push(" AND (0");
+        for Within { kind, conditions } in groups {
+            self.sql.push(&format!(" OR (r{}.kind = ", subject.alias)).bind(numbers::kind(kind));
+            let kinds = [*kind];
+            for condition in conditions {
+                self.sql.push(" AND ");
+                self.one(Subject { alias: subject.alias, kinds: &kinds }, condition, false)?;
+            }
+            self.sql.push(")");
+        }
+        self.sql.push(")");
+        Ok(())
     }
 
     /// Writes all conditions, the one that finds the fewest as the source of candidates.
@@ -95,11 +111,9 @@ impl<'a> Conditions<'a> {
                     }
                     self.sql.push(" AND ");
                     self.visible(t);
-                    let before = self.checked;
                     let kinds = [*kind];
                     self.sql.push(" AND ");
                     self.one(Subject { alias: t, kinds: &kinds }, condition, false)?;
-                    self.beyond |= self.checked && !before;
                     self.sql.push(")");
                 }
                 self.sql.push(")");
@@ -119,9 +133,7 @@ impl<'a> Conditions<'a> {
                 self.sql.bind(numbers::kind(source)).push(" AND ");
                 self.visible(s);
                 self.sql.push(" AND ");
-                let before = self.checked;
                 self.one(from, condition, false)?;
-                self.beyond |= self.checked && !before;
                 self.sql.push(")");
                 Ok(())
             }
@@ -177,10 +189,6 @@ impl<'a> Conditions<'a> {
             Test::None(wanted) => {
                 self.sql.push("(1");
                 for wanted in wanted {
-                    if matches!(wanted, Match::Composite(_)) {
-                        self.checked = true;
-                        continue;
-                    }
                     self.sql.push(" AND NOT EXISTS (");
                     self.rows(subject, param, wanted)?;
                     self.sql.push(&format!(" AND rid = r{alias}.rid)"));
@@ -214,14 +222,23 @@ impl<'a> Conditions<'a> {
 
     /// `p = …` for the parameter of these types.
     fn p(&mut self, subject: Subject<'_>, param: &Parameter) {
+        self.p_of(subject, param, None);
+    }
+
+    /// The same for a component of the parameter.
+    fn p_of(&mut self, subject: Subject<'_>, param: &Parameter, component: Option<usize>) {
+        let number = |kind: &str| {
+            let number = numbers::by_code(kind, param.code);
+            component.map_or(number, |at| numbers::component(number, at))
+        };
         match subject.kinds {
             [kind] => {
-                self.sql.push("p = ").bind(numbers::param(kind, param));
+                self.sql.push("p = ").bind(number(kind));
             }
             kinds => {
                 let all: Vec<&str> = conformance::search::resource_types().collect();
                 let kinds: &[&str] = if kinds.is_empty() { &all } else { kinds };
-                let numbers = kinds.iter().map(|kind| Value::from(numbers::by_code(kind, param.code)));
+                let numbers = kinds.iter().map(|kind| Value::from(number(kind)));
                 self.sql.push("p IN rarray(").bind_many(Rc::new(numbers.collect())).push(")");
             }
         }
@@ -238,6 +255,11 @@ impl<'a> Conditions<'a> {
         let table = table(wanted);
         self.sql.push(&format!("SELECT rid FROM {table} WHERE "));
         self.p(subject, param);
+        self.value(subject, param, wanted)
+    }
+
+    /// What a row has besides its parameter.
+    fn value(&mut self, subject: Subject<'_>, param: &Parameter, wanted: &Match) -> rusqlite::Result<()> {
         match wanted {
             Match::Token { system, key } => {
                 if let Some(key) = key {
@@ -306,7 +328,14 @@ impl<'a> Conditions<'a> {
                 }
                 self.system(system)?;
             }
-            Match::Composite(_) => self.checked = true,
+            Match::Composite(parts) => {
+                for (at, part) in parts.iter().enumerate() {
+                    self.sql.push(&format!(" AND part IN (SELECT rid FROM {} WHERE ", table(part)));
+                    self.p_of(subject, param, Some(at));
+                    self.value(subject, param, part)?;
+                    self.sql.push(")");
+                }
+            }
         }
         Ok(())
     }

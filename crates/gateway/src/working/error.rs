@@ -23,9 +23,6 @@ pub enum WorkingError {
         /// The bound.
         max: usize,
     },
-    /// A composite parameter behind a chain.
-    #[error("a composite parameter can't stand behind a chain or `_has`; ask for its parts")]
-    Beyond,
     /// What was handed in can't be indexed.
     #[error("{0} can't be indexed: it isn't a resource of FHIR R4")]
     NotAResource(String),

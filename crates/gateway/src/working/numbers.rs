@@ -48,6 +48,28 @@ pub(super) fn by_code(kind: &str, code: &str) -> i64 {
     PARAMS.get(&(kind, param.code)).copied().unwrap_or(-1)
 }
 
+/// Most components of a composite parameter.
+const COMPONENTS_MAX: i64 = 16;
+
+/// The number of a component of the composite parameter with this number: no parameter has it.
+pub(super) fn component(param: i64, at: usize) -> i64 {
+    let at = i64::try_from(at).unwrap_or(COMPONENTS_MAX).min(COMPONENTS_MAX - 1);
+    (1 << 32) + param * COMPONENTS_MAX + at
+}
+
+/// The number of one composite value of a resource: below zero, where no resource is.
+pub(super) fn composite(rid: i64, ordinal: usize) -> i64 {
+    -(rid * COMPOSITES_MAX + i64::try_from(ordinal).unwrap_or(i64::MAX).min(COMPOSITES_MAX - 1)) - 1
+}
+
+/// Most composite values of a resource: more than its bytes could hold.
+const COMPOSITES_MAX: i64 = 1 << 22;
+
+/// The numbers of all composite values that a resource may have: from the least to the greatest.
+pub(super) fn composites(rid: i64) -> (i64, i64) {
+    (-(rid * COMPOSITES_MAX + COMPOSITES_MAX - 1) - 1, -(rid * COMPOSITES_MAX) - 1)
+}
+
 /// Tells the numbering: working sets of another one don't fit.
 pub(super) fn numbering() -> i64 {
     // Order and spelling of everything that is numbered, folded into 62 bits (FNV-1a).
@@ -77,5 +99,13 @@ mod tests {
             assert!(parameters(name).count() < 256, "{name}");
         }
         assert_eq!((kind("Nothing"), kind_of(0)), (0, None));
+        let most = numbers.last().copied().unwrap_or_default();
+        assert!(most < component(0, 0) && component(1, 15) < component(2, 0));
+        for name in conformance::search::resource_types() {
+            assert!(parameters(name).all(|param| param.components.len() <= 16), "{name}");
+        }
+        let (first, last) = composites(7);
+        assert!(first < last && last < composites(6).0 && composites(8).1 < first && composites(1).1 < 0);
+        assert!((first..=last).contains(&composite(7, 0)) && (first..=last).contains(&composite(7, 1 << 30)));
     }
 }

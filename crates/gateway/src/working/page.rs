@@ -4,13 +4,12 @@ use super::{
     condition::{Conditions, Subject},
     error::WorkingError,
     numbers,
+    order::Order,
     place::Place,
     set::WorkingSet,
     sight::Sight,
 };
-use conformance::search::{
-    Condition, Index, Nowhere, ParamType, Query, Sort, Summary, Total, index, matches, sort_key,
-};
+use conformance::search::{Condition, Index, Query, Summary, Total, index, sort_key};
 use fhir::{Limits, json::Document};
 use primitives::Millis;
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
@@ -38,10 +37,21 @@ pub struct Found {
 pub struct Searched<'a> {
     /// What is searched.
     pub query: &'a Query,
+    /// Of what this finds, only that of which one of these holds as well; nothing for all of it.
+    pub within: &'a [Within],
     /// Where the page begins; none is the first one.
     pub after: Option<&'a Cursor>,
     /// Matches on a page, at most.
     pub count: usize,
+}
+
+/// What one of several restricted scopes lets through.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// Of this type.
+    pub kind: &'static str,
+    /// All of these hold; without any, everything of the type.
+    pub conditions: Vec<Condition>,
 }
 
 /// A page of matches.
@@ -97,27 +107,6 @@ impl Cursor {
     }
 }
 
-/// How SQL can sort, if it can.
-enum Order {
-    /// By the resource's own number: the order in which resources came in.
-    Rid,
-    /// By this expression of integers, rising or falling.
-    By(Sorter),
-    /// Only by looking at each.
-    Scanned,
-}
-
-struct Sorter {
-    descending: bool,
-    what: What,
-}
-
-enum What {
-    Updated,
-    /// The parameter's number.
-    Date(i64),
-}
-
 pub(super) const COLUMNS: &str = ".rid AS rid, {r}.kind AS kind, {r}.id AS id, {r}.version AS version, {r}.updated AS updated, {r}.bytes AS bytes";
 
 /// The columns of a [`Found`].
@@ -154,22 +143,23 @@ impl WorkingSet {
         written.sql.push(" AND ");
         written.visible(1);
         written.all(subject, &query.conditions)?;
-        if written.beyond {
-            return Err(WorkingError::Beyond);
-        }
+        written.within(subject, searched.within)?;
         let counts = query.summary == Some(Summary::Count) || query.count == Some(0);
-        let order = order(&query.types, &query.sort);
-        match (written.checked, order) {
-            (false, order @ (Order::Rid | Order::By(_))) => {
+        let mut page = match Order::of(&query.types, &query.sort) {
+            Some(order) => {
                 let wanted = counts || matches!(query.total, Some(Total::Accurate | Total::Estimate));
                 let counted = if wanted { Some(count(&db, &written)?) } else { None };
                 if counts {
                     return Ok(Page { total: counted, ..Page::default() });
                 }
-                sorted(&db, &written, &order, searched, counted)
+                sorted(&db, &written, &order, searched, counted)?
             }
-            (_, _) => scanned(&db, &written, searched, counts),
+            None => scanned(&db, &written, searched, counts)?,
+        };
+        if query.total == Some(Total::None) && !counts {
+            page.total = None;
         }
+        Ok(page)
     }
 }
 
@@ -182,20 +172,6 @@ fn kinds(written: &mut Conditions<'_>, types: &[&'static str]) {
             written.sql.push("r1.kind IN rarray(").bind_many(std::rc::Rc::new(numbers)).push(")")
         }
     };
-}
-
-fn order(types: &[&'static str], sort: &[Sort]) -> Order {
-    match (types, sort) {
-        (_, []) => Order::Rid,
-        (_, [one]) if one.param.code == "_lastUpdated" => {
-            Order::By(Sorter { descending: one.descending, what: What::Updated })
-        }
-        ([kind], [one]) if one.param.kind == ParamType::Date => {
-            let what = What::Date(numbers::param(kind, one.param));
-            Order::By(Sorter { descending: one.descending, what })
-        }
-        (_, _) => Order::Scanned,
-    }
 }
 
 fn count(db: &Connection, written: &Conditions<'_>) -> Result<u64, WorkingError> {
@@ -215,61 +191,26 @@ fn sorted(
 ) -> Result<Page, WorkingError> {
     let mut sql = written.sql.clone();
     let conditions = std::mem::take(&mut sql.text);
-    let key = match order {
-        Order::Rid | Order::Scanned => None,
-        Order::By(Sorter { descending, what }) => {
-            // Resources without a value come last, whichever way it is sorted.
-            let text = match (what, descending) {
-                (What::Updated, _) => "r1.updated".to_owned(),
-                (What::Date(p), false) => format!(
-                    "coalesce((SELECT min(lo) FROM dat WHERE rid = r1.rid AND p = {p}), {})",
-                    i64::MAX
-                ),
-                (What::Date(p), true) => format!(
-                    "coalesce((SELECT max(hi) FROM dat WHERE rid = r1.rid AND p = {p}), {})",
-                    i64::MIN
-                ),
-            };
-            Some((text, *descending))
-        }
-    };
-    let columns = columns(1);
-    let shown = key.as_ref().map_or("0", |(text, _)| text);
     sql.push(&format!(
-        "SELECT * FROM (SELECT {columns}, {shown} AS sorting FROM resource r1 WHERE {conditions}) WHERE 1"
+        "SELECT * FROM (SELECT {}{} FROM resource r1{} WHERE {conditions}) WHERE 1",
+        columns(1),
+        order.shown(),
+        order.joined()
     ));
     if let Some(after) = searched.after {
-        match (&key, after.keys.as_slice()) {
-            (None, []) => {
-                sql.push(" AND rid > ").bind(after.rid);
-            }
-            (Some((_, descending)), [Some(bytes)]) => {
-                let bytes = <[u8; 8]>::try_from(&bytes[..]).map_err(|_| WorkingError::Cursor)?;
-                let at = i64::from_be_bytes(bytes);
-                let sign = if *descending { "<" } else { ">" };
-                sql.push(&format!(" AND (sorting {sign} ")).bind(at);
-                sql.push(" OR (sorting = ").bind(at).push(" AND rid > ").bind(after.rid).push("))");
-            }
-            _ => return Err(WorkingError::Cursor),
-        }
+        order.after(&mut sql, &after.keys, after.rid)?;
     }
-    sql.push(match &key {
-        None => " ORDER BY rid",
-        Some((_, false)) => " ORDER BY sorting, rid",
-        Some((_, true)) => " ORDER BY sorting DESC, rid",
-    });
+    sql.push(&order.by());
     let limit = searched.count.saturating_add(1);
     sql.push(" LIMIT ").bind(i64::try_from(limit).unwrap_or(i64::MAX));
     let mut statement = db.prepare_cached(&sql.text)?;
-    let rows = statement
-        .query_map(params_from_iter(&sql.bound), |row| Ok((found(row)?, row.get::<_, i64>("sorting")?)))?;
-    let mut rows: Vec<(Found, i64)> = rows.collect::<Result<_, _>>()?;
+    let rows =
+        statement.query_map(params_from_iter(&sql.bound), |row| Ok((found(row)?, order.keys_of(row)?)))?;
+    let mut rows: Vec<(Found, Vec<Option<Vec<u8>>>)> = rows.collect::<Result<_, _>>()?;
     let more = rows.len() > searched.count;
     rows.truncate(searched.count);
-    let next = rows.last().filter(|_| more).map(|(last, at)| Cursor {
-        keys: key.iter().map(|_| Some(at.to_be_bytes().to_vec())).collect(),
-        rid: last.rid,
-    });
+    let next =
+        rows.last().filter(|_| more).map(|(last, keys)| Cursor { keys: keys.clone(), rid: last.rid });
     // A first page that is the last one has them all.
     let whole = (searched.after.is_none() && !more).then_some(rows.len() as u64);
     let matches = rows.into_iter().map(|(found, _)| found).collect();
@@ -301,17 +242,8 @@ fn scanned(
         }
         let found = found(row)?;
         let index = reindex(&found)?;
-        // Chains and `_has` were decided by SQL; what only SQL narrowed down is compared here.
-        let holds = !written.checked
-            || query.conditions.iter().all(|condition| match condition {
-                Condition::Param { .. } => matches(condition, &index, &Nowhere),
-                Condition::Chain { .. } | Condition::Has { .. } => true,
-            });
-        if holds {
-            let keys =
-                query.sort.iter().map(|sort| sort_key(sort, &index).map(|key| key.as_bytes().to_vec()));
-            all.push((keys.collect(), found));
-        }
+        let keys = query.sort.iter().map(|sort| sort_key(sort, &index).map(|key| key.as_bytes().to_vec()));
+        all.push((keys.collect(), found));
     }
     let total = Some(all.len() as u64);
     if counts {

@@ -35,6 +35,8 @@ pub struct Version {
     pub deleted: bool,
     /// Whether nothing newer exists, seen or unseen.
     pub newest: bool,
+    /// The fullUrl with which it came, if any: under a `urn:` others may refer to it later.
+    pub full_url: Option<String>,
     /// The resource as it is served, with id and meta; empty of a deletion.
     pub bytes: Vec<u8>,
     /// Whatever the caller needs to find the record again.
@@ -153,6 +155,7 @@ fn put_one(db: &Connection, systems: &mut Systems, ready: &Ready<'_>) -> Result<
         {
             if known.version > new.version {
                 put_former(db, known.rid, former)?;
+                put_alias(db, known.rid, new)?;
             }
             return Ok(());
         }
@@ -175,6 +178,7 @@ fn put_one(db: &Connection, systems: &mut Systems, ready: &Ready<'_>) -> Result<
             db.last_insert_rowid()
         }
     };
+    put_alias(db, rid, new)?;
     if !new.newest {
         // Something newer exists that isn't known here: so nothing is current.
         put_former(db, rid, former)?;
@@ -211,6 +215,13 @@ fn put_one(db: &Connection, systems: &mut Systems, ready: &Ready<'_>) -> Result<
     }
     if let Some(index) = index {
         rows::insert(db, systems, rid, index)?;
+    }
+    Ok(())
+}
+
+fn put_alias(db: &Connection, rid: i64, new: &Version) -> rusqlite::Result<()> {
+    if let Some(url) = new.full_url.as_deref().filter(|url| url.starts_with("urn:")) {
+        db.prepare_cached("INSERT OR IGNORE INTO alias(url, rid) VALUES (?1, ?2)")?.execute((url, rid))?;
     }
     Ok(())
 }

@@ -158,6 +158,32 @@ impl WorkingSet {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// The resources of this organisation that came in under this fullUrl, a `urn:`, as far as they may be seen; at most two.
+    ///
+    /// # Errors
+    /// [`WorkingError`].
+    pub fn named(&self, url: &str, sight: &Sight) -> Result<Vec<Place>, WorkingError> {
+        let places: Vec<Place> = {
+            let db = self.read();
+            let mut all = db.prepare_cached(
+                "SELECT r.kind, r.id FROM alias a JOIN resource r ON r.rid = a.rid JOIN class k ON k.id = r.class
+                 WHERE a.url = ?1 AND k.own = 1 AND r.class IN rarray(?2) AND r.deleted = 0 ORDER BY r.rid LIMIT 2",
+            )?;
+            let rows = all.query_map((url, sight.class_array()), |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+            })?;
+            let rows: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
+            rows.into_iter().filter_map(|(kind, id)| Some(Place { kind: numbers::kind_of(kind)?, id })).collect()
+        };
+        let mut seen = Vec::with_capacity(places.len());
+        for place in places {
+            if matches!(self.get(&place, sight)?, Held::Current(_)) {
+                seen.push(place);
+            }
+        }
+        Ok(seen)
+    }
+
     /// The ids of a chart's Patients.
     ///
     /// # Errors

@@ -84,8 +84,10 @@ pub(super) fn remove(
 
 /// Takes all rows of a resource away, whatever they are: slow, for when its content isn't at hand.
 pub(super) fn sweep(db: &Connection, rid: i64) -> rusqlite::Result<()> {
+    let (first, last) = numbers::composites(rid);
     for table in VALUES {
-        db.prepare_cached(&format!("DELETE FROM {table} WHERE rid = ?1"))?.execute([rid])?;
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE rid = ?1 OR rid BETWEEN ?2 AND ?3"))?
+            .execute([rid, first, last])?;
     }
     Ok(())
 }
@@ -99,9 +101,26 @@ fn each(
     index: &Index,
     put: &mut Put<'_>,
 ) -> rusqlite::Result<()> {
+    let mut composites = 0;
     for row in index.rows.iter().filter(|row| !is_of_resource(row.param)) {
         let p = numbers::param(index.kind, row.param);
-        value(db, systems, p, rid, &row.value, put)?;
+        if let Value::Composite(parts) = &row.value {
+            let part = numbers::composite(rid, composites);
+            composites += 1;
+            put("cmp", "p,rid,part", &[&p, &rid, &part])?;
+            for (at, values) in parts.iter().enumerate() {
+                let p = numbers::component(p, at);
+                for found in values {
+                    // No part is searched by its words or by its type.
+                    let mut put = |table: &str, columns: &str, values: &[&dyn ToSql]| {
+                        if matches!(table, "txt" | "typ") { Ok(()) } else { put(table, columns, values) }
+                    };
+                    value(db, systems, p, part, found, &mut put)?;
+                }
+            }
+        } else {
+            value(db, systems, p, rid, &row.value, put)?;
+        }
     }
     Ok(())
 }
@@ -152,8 +171,8 @@ fn value(
             put("uri", "p,uri,rid,ver", &[&p, &uri.uri, &rid, &version])?;
         }
         Value::Reference(reference) => self::reference(db, systems, p, rid, reference, put)?,
-        // What is composed is compared value by value once the rest has found it.
-        Value::Composite(_) => put("cmp", "p,rid", &[&p, &rid])?,
+        // No component is a composite itself.
+        Value::Composite(_) => {}
     }
     Ok(())
 }

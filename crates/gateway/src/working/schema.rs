@@ -1,8 +1,9 @@
 //! This file is where the tables of the working set stand, and where a database is opened, or made anew if it doesn't fit.
 //!
-//! `resource` holds what is current, `version` what came before. Each kind of search value has a table: `p` is the
-//! parameter's number ([`super::numbers`]), `rid` the resource. Folded texts and the ends of intervals are blobs, which
-//! sort by their bytes.
+//! `resource` holds what is current, `version` what came before, `alias` under which `urn:` others may refer to it. Each kind
+//! of search value has a table: `p` is the parameter's number ([`super::numbers`]), `rid` the resource. Folded texts and the ends of intervals are blobs, which
+//! sort by their bytes. A composite value is a row of `cmp`, and its components' values are rows of the other tables with
+//! numbers of their own: the component's as `p`, the composite value's as `rid`.
 
 use super::{error::WorkingError, numbers};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -10,7 +11,7 @@ use std::{fs, path::Path};
 use zeroize::Zeroizing;
 
 /// Raised when the tables change: then the working set is made anew.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// How long a connection waits for another one.
 pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
@@ -34,6 +35,9 @@ const TABLES: &str = "
         PRIMARY KEY(rid, version)) WITHOUT ROWID;
     CREATE TABLE also(rid INTEGER NOT NULL, chart INTEGER NOT NULL, PRIMARY KEY(rid, chart)) WITHOUT ROWID;
     CREATE TABLE audited(chart INTEGER PRIMARY KEY, lines INTEGER NOT NULL);
+    CREATE TABLE alias(url TEXT NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY(url, rid)) WITHOUT ROWID;
+    CREATE INDEX alias_rid ON alias(rid);
+    CREATE TRIGGER resource_gone AFTER DELETE ON resource BEGIN DELETE FROM alias WHERE rid = old.rid; END;
     CREATE TABLE system(id INTEGER PRIMARY KEY, uri TEXT NOT NULL UNIQUE);
 
     CREATE TABLE tok(p INTEGER, key TEXT, rid INTEGER, sys INTEGER, PRIMARY KEY(p, key, rid, sys)) WITHOUT ROWID;
@@ -54,7 +58,7 @@ const TABLES: &str = "
     CREATE INDEX ref_rid ON ref(rid, p);
     CREATE TABLE rfu(p INTEGER, url TEXT, rid INTEGER, ver TEXT, PRIMARY KEY(p, url, rid, ver)) WITHOUT ROWID;
     CREATE TABLE rfi(p INTEGER, key TEXT, rid INTEGER, sys INTEGER, PRIMARY KEY(p, key, rid, sys)) WITHOUT ROWID;
-    CREATE TABLE cmp(p INTEGER, rid INTEGER, PRIMARY KEY(p, rid)) WITHOUT ROWID;
+    CREATE TABLE cmp(p INTEGER, rid INTEGER, part INTEGER, PRIMARY KEY(p, rid, part)) WITHOUT ROWID;
 ";
 
 /// Tables with values that a resource is found by; each has `p` and `rid`.

@@ -73,6 +73,7 @@ fn version(place: &Place, bytes: &[u8], class: Class) -> Version {
         updated: Millis(1_767_225_600_000),
         deleted: false,
         newest: true,
+        full_url: None,
         bytes: bytes.to_vec(),
         source: Vec::new(),
     }
@@ -88,7 +89,7 @@ fn search(set: &WorkingSet, query: &Query, sight: &Sight, count: usize) -> Vec<S
     let mut ids = Vec::new();
     let mut after: Option<Cursor> = None;
     loop {
-        let page = set.search(&Searched { query, after: after.as_ref(), count }, sight).unwrap();
+        let page = set.search(&Searched { query, within: &[], after: after.as_ref(), count }, sight).unwrap();
         assert!(page.matches.len() <= count);
         ids.extend(page.matches.into_iter().map(|found| found.place.id));
         match page.next {
@@ -284,12 +285,12 @@ fn pages_are_sorted_whole_and_stable() {
     }
     // What comes in between two pages shifts nothing.
     let observations = query("Observation", Vec::new());
-    let first = set.search(&Searched { query: &observations, after: None, count: 2 }, &sight).unwrap();
+    let first = set.search(&Searched { query: &observations, within: &[], after: None, count: 2 }, &sight).unwrap();
     let (place, bytes) = all.iter().find(|(place, _)| place.kind == "Observation").unwrap();
     let late = Place { kind: place.kind, id: "late".into() };
     set.put(&[version(&late, bytes, class(1, "general"))], &[]).unwrap();
     let rest = set
-        .search(&Searched { query: &observations, after: first.next.as_ref(), count: 1000 }, &sight)
+        .search(&Searched { query: &observations, within: &[], after: first.next.as_ref(), count: 1000 }, &sight)
         .unwrap();
     let known: BTreeSet<_> = first.matches.iter().map(|found| &found.place).collect();
     assert!(rest.matches.iter().all(|found| !known.contains(&found.place)));
