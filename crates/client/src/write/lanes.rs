@@ -3,11 +3,13 @@
 
 use super::{
     Placed, WriteError,
+    groups::Groups,
+    hand::Hand,
     item::{Item, Load},
 };
 use crate::{actor::Actor, rpc::Node};
 use futures::channel::oneshot;
-use primitives::{ChartId, PublicKey};
+use primitives::ChartId;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
@@ -58,7 +60,11 @@ type Queues = BTreeMap<ChartId, VecDeque<Waiting>>;
 
 /// A queue for each chart that is being written into. Shared by all clients that were made from one.
 #[derive(Clone, Default)]
-pub(crate) struct Lanes(Arc<Mutex<Queues>>);
+pub(crate) struct Lanes {
+    charts: Arc<Mutex<Queues>>,
+    /// Writes into several charts.
+    pub(super) groups: Groups,
+}
 
 /// One chart's queue, being worked off. At most one at a time.
 pub(super) struct Driving {
@@ -68,9 +74,8 @@ pub(super) struct Driving {
 }
 
 impl Job {
-    /// Who signs: only writes of the same hand share a transaction.
-    fn hand(&self) -> (Option<PublicKey>, PublicKey) {
-        (self.actor.key().map(primitives::SecretKey::public), self.node.caller())
+    fn hand(&self) -> Hand {
+        Hand::of(&self.actor, &self.node)
     }
 }
 
@@ -95,7 +100,7 @@ impl Turn {
 
 impl Lanes {
     fn with<T>(&self, work: impl FnOnce(&mut Queues) -> T) -> T {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.charts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Queues a job or turn. If nobody works the chart's queue off, the caller is to.

@@ -5,6 +5,8 @@ mod chart;
 mod commit;
 mod error;
 mod ground;
+mod groups;
+mod hand;
 mod item;
 mod lanes;
 mod memory;

@@ -5,6 +5,7 @@ use super::{
     NewRecord, Placed, WriteError,
     commit::{Staged, TRIES, is_stale},
     ground::Ground,
+    groups::{Driving, Group, Items, PlacedIn, commits, merged},
     item::{Item, packs},
     lanes::{Held, Turn, Waiting},
     run::{conflict, take},
@@ -30,26 +31,27 @@ use primitives::{ChartId, List};
 use rand_core::CryptoRng;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Packs that are brought to trustees and stores at the same time.
-const STAGED_AT_ONCE: usize = 4;
-
 /// What goes into one chart, dealt into packs.
 struct Part {
     chart: ChartId,
     packs: Vec<Vec<Arc<Item>>>,
 }
 
+/// Packs that are brought to trustees and stores at the same time.
+const STAGED_AT_ONCE: usize = 4;
+
 impl Client {
     /// As [`Client::write`], into several charts: all of it becomes final in one transaction of the ledger, or none of it.
     /// Gives for each chart where its records lie, in the order of what was handed in.
     ///
-    /// What goes into one chart and fits into one pack shares a transaction with others, as it does in [`Client::write`].
-    /// Otherwise the charts are written into by nobody else of this process meanwhile.
+    /// Writes of the same hand that wait for their turn share a transaction, too: what goes into one chart and fits into one
+    /// pack as in [`Client::write`], the others with each other. While these are written, nobody else of this process writes
+    /// into their charts.
     ///
     /// # Errors
     /// [`WriteError`], [`WriteError::TooMuch`] if more packs are needed than one transaction takes. Places in errors count
     /// through all charts in order. Nothing is written unless it is [`WriteError::Stopped`] or
-    /// [`crate::SubmitError::Unknown`].
+    /// [`SubmitError::Unknown`].
     pub async fn write_together(
         &self,
         writes: BTreeMap<ChartId, Vec<NewRecord>>,
@@ -57,43 +59,92 @@ impl Client {
         if matches!(self.actor, Actor::Person(_)) {
             return Err(WriteError::NotAWriter);
         }
-        let parts = heavy(&*self.host, move || parts(writes)).await?;
-        let count: usize = parts.iter().map(|part| part.packs.len()).sum();
+        let items = heavy(&*self.host, move || items(writes)).await?;
+        let count = commits(&items);
         if count > COMMITS_MAX {
             return Err(WriteError::TooMuch { packs: count, max: COMMITS_MAX });
         }
-        if parts.is_empty() {
-            return Ok(BTreeMap::new());
+        if count <= 1 {
+            let mut placed = BTreeMap::new();
+            for (chart, items) in items {
+                placed.insert(chart, self.queue_items(chart, items).await?);
+            }
+            return Ok(placed);
         }
-        if let (1, [Part { chart, packs }]) = (count, &parts[..]) {
-            let placed = self.queue_items(*chart, packs.concat()).await?;
-            return Ok(BTreeMap::from([(*chart, placed)]));
-        }
-        // Whoever stops waiting doesn't stop it.
         let (done, placed) = oneshot::channel();
-        let client = self.clone();
-        self.host.spawn(Box::pin(async move {
-            let _unheard = done.send(client.carry_out_together(parts).await);
-        }));
+        let group = Group { actor: self.actor.clone(), node: self.node.clone(), items, done };
+        if let Some(driving) = self.lanes.groups.push(group) {
+            // Whoever stops waiting doesn't stop it.
+            self.host.spawn(Box::pin(self.clone().drive_groups(driving)));
+        }
         placed.await.unwrap_or(Err(WriteError::Stopped))
     }
 
-    async fn carry_out_together(
-        &self,
-        parts: Vec<Part>,
-    ) -> Result<BTreeMap<ChartId, Vec<Placed>>, WriteError> {
-        let _turns = self.turns(&parts).await?;
+    /// Works off the queue of writes into several charts.
+    async fn drive_groups(self, mut driving: Driving) {
+        while let Some(groups) = driving.next() {
+            let Some(first) = groups.first() else { continue };
+            let client = Self { actor: first.actor.clone(), node: first.node.clone(), ..self.clone() };
+            client.carry_out_groups(groups).await;
+        }
+    }
+
+    async fn carry_out_groups(&self, groups: Vec<Group>) {
+        let charts: Vec<ChartId> = merged(&groups).into_keys().collect();
+        let Some(_turns) = self.turns(&charts).await else { return };
+        let mut good = Vec::with_capacity(groups.len());
+        for group in groups {
+            match self.conflict_in(&group.items).await {
+                None => good.push(group),
+                // Whoever waited may have given up.
+                Some(error) => drop(group.done.send(Err(error))),
+            }
+        }
+        if good.is_empty() {
+            return;
+        }
+        match self.write_all(&merged(&good)).await {
+            Ok(placed) => tell(good, placed),
+            // One of them may be what is refused: the others needn't suffer for it.
+            Err(error) if good.len() > 1 && is_nothing(&error) => {
+                for group in good {
+                    let written = self.write_all(&group.items).await;
+                    let _unheard = group.done.send(written);
+                }
+            }
+            Err(error) => {
+                for group in good {
+                    let _unheard = group.done.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// What stands in the way of these versions, if anything does.
+    async fn conflict_in(&self, items: &Items) -> Option<WriteError> {
         let mut before = 0;
-        for part in &parts {
-            let items: Vec<&Item> = part.packs.iter().flatten().map(|item| &**item).collect();
-            let known = self.remembered_of(part.chart, &items).await?;
+        for (chart, items) in items {
+            let borrowed: Vec<&Item> = items.iter().map(|item| &**item).collect();
+            let known = match self.remembered_of(*chart, &borrowed).await {
+                Ok(known) => known,
+                Err(error) => return Some(error.into()),
+            };
             for (at, (item, known)) in items.iter().zip(known).enumerate() {
                 if let Some(newest) = conflict(item, known) {
-                    return Err(WriteError::Conflict { at: before + at, newest });
+                    return Some(WriteError::Conflict { at: before + at, newest });
                 }
             }
             before += items.len();
         }
+        None
+    }
+
+    async fn write_all(&self, items: &Items) -> Result<PlacedIn, WriteError> {
+        let part = |(chart, items): (&ChartId, &Vec<Arc<Item>>)| Part {
+            chart: *chart,
+            packs: packs(items).into_iter().map(<[_]>::to_vec).collect(),
+        };
+        let parts: Vec<Part> = items.iter().map(part).collect();
         let mut tries = 1;
         loop {
             match self.write_parts(&parts, tries > 1).await {
@@ -103,15 +154,15 @@ impl Client {
         }
     }
 
-    /// The turns in all charts. Always in the same order, so that no two wait for each other.
-    async fn turns(&self, parts: &[Part]) -> Result<Vec<Held>, WriteError> {
-        let mut turns = Vec::with_capacity(parts.len());
-        for part in parts {
+    /// The turns in all charts; none if one was broken off. Always in the same order, so that no two wait for each other.
+    async fn turns(&self, charts: &[ChartId]) -> Option<Vec<Held>> {
+        let mut turns = Vec::with_capacity(charts.len());
+        for chart in charts {
             let (turn, comes) = Turn::new();
-            self.queue(part.chart, Waiting::Turn(turn));
-            turns.push(comes.await.ok_or(WriteError::Stopped)?);
+            self.queue(*chart, Waiting::Turn(turn));
+            turns.push(comes.await?);
         }
-        Ok(turns)
+        Some(turns)
     }
 
     /// Seals, hands out and commits all packs. With `afresh` nothing is written into compartments that stand open: somebody
@@ -120,7 +171,7 @@ impl Client {
         &self,
         parts: &[Part],
         afresh: bool,
-    ) -> Result<BTreeMap<ChartId, Vec<Placed>>, WriteError> {
+    ) -> Result<PlacedIn, WriteError> {
         let mut sealing = Vec::with_capacity(parts.len());
         for part in parts {
             sealing.push(self.seal_part(part, afresh));
@@ -140,10 +191,8 @@ impl Client {
             .buffered(STAGED_AT_ONCE)
             .try_collect()
             .await?;
-        let (commits, staged): (Vec<Commit>, Vec<_>) = staged
-            .into_iter()
-            .map(|((commit, staged), chart, items)| (commit, (staged, chart, items)))
-            .unzip();
+        let (commits, staged): (Vec<Commit>, Vec<_>) =
+            staged.into_iter().map(|((commit, staged), chart, items)| (commit, (staged, chart, items))).unzip();
         let too_long = |_| SubmitError::TooLong(ledger::TX_BYTES_MAX);
         let act: Act = CommitTogether { commits: List::try_from(commits).map_err(too_long)? }.into();
         let len = act.encode().1.len();
@@ -155,7 +204,7 @@ impl Client {
             let done = &done;
             async move { (chart, self.made_final(chart, staged, &items, done).await) }
         });
-        let mut all: BTreeMap<ChartId, Vec<Placed>> = BTreeMap::new();
+        let mut all = PlacedIn::new();
         for (chart, placed) in join_all(placed).await {
             all.entry(chart).or_default().extend(placed);
         }
@@ -190,8 +239,8 @@ fn seal_all(
 }
 
 /// Takes in what was handed in.
-fn parts(writes: BTreeMap<ChartId, Vec<NewRecord>>) -> Result<Vec<Part>, WriteError> {
-    let mut parts = Vec::with_capacity(writes.len());
+fn items(writes: BTreeMap<ChartId, Vec<NewRecord>>) -> Result<Items, WriteError> {
+    let mut all = Items::new();
     let mut before = 0;
     for (chart, records) in writes.into_iter().filter(|(_, records)| !records.is_empty()) {
         let count = records.len();
@@ -200,7 +249,26 @@ fn parts(writes: BTreeMap<ChartId, Vec<NewRecord>>) -> Result<Vec<Part>, WriteEr
             other => other,
         })?;
         before += count;
-        parts.push(Part { chart, packs: packs(&items).into_iter().map(<[_]>::to_vec).collect() });
+        all.insert(chart, items);
     }
-    Ok(parts)
+    Ok(all)
+}
+
+/// Whether an error says for sure that nothing was written.
+fn is_nothing(error: &WriteError) -> bool {
+    !matches!(error, WriteError::Stopped | WriteError::Submit(SubmitError::Unknown { .. }))
+}
+
+/// Tells each what became of its part.
+fn tell(groups: Vec<Group>, placed: PlacedIn) {
+    let mut placed: BTreeMap<ChartId, std::vec::IntoIter<Placed>> =
+        placed.into_iter().map(|(chart, placed)| (chart, placed.into_iter())).collect();
+    for group in groups {
+        let part = |(chart, items): (&ChartId, &Vec<Arc<Item>>)| {
+            let of_chart = placed.get_mut(chart).map(|left| left.by_ref().take(items.len()).collect());
+            (*chart, of_chart.unwrap_or_default())
+        };
+        let part: PlacedIn = group.items.iter().map(part).collect();
+        let _unheard = group.done.send(Ok(part));
+    }
 }
