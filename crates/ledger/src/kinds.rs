@@ -49,6 +49,7 @@ kinds! {
     0x0501 "access.request" access::Request;
     0x0502 "access.break-glass" access::BreakGlass;
     0x0503 "access.review" access::Review;
+    0x0504 "access.request-together" access::RequestTogether;
 }
 
 facts! {

@@ -57,6 +57,19 @@ impl Client {
     /// [`ExplainError`].
     pub async fn explain(&self, id: TxId) -> Result<Explanation, ExplainError> {
         let (chart, id) = self.chart_of(id).await?.ok_or(ExplainError::Unknown(id))?;
+        self.explained(chart, id).await
+    }
+
+    /// Explains an access in one of its charts: one access may open several.
+    ///
+    /// # Errors
+    /// [`ExplainError`].
+    pub async fn explain_in(&self, chart: ChartId, id: TxId) -> Result<Explanation, ExplainError> {
+        let id = self.find_in(chart, id).await?.ok_or(ExplainError::Unknown(id))?;
+        self.explained(chart, id).await
+    }
+
+    async fn explained(&self, chart: ChartId, id: TxId) -> Result<Explanation, ExplainError> {
         let log = self.prove_log(chart).await?;
         let names = self
             .chart_note(&chart)

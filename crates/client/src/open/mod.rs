@@ -11,6 +11,7 @@ mod reach;
 mod release;
 mod said;
 mod timings;
+mod together;
 mod unseal;
 mod visit;
 mod words;

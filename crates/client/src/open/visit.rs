@@ -128,7 +128,7 @@ impl Client {
     }
 
     /// Reads on in the log until it tells what was decided, and cuts it there.
-    async fn decision(
+    pub(super) async fn decision(
         &self,
         lines: &mut Vec<Line>,
         done: &Final,
@@ -173,7 +173,7 @@ impl Client {
         done: &Final,
     ) -> Result<Option<(primitives::TxId, u64)>, OpenError> {
         let (permitted, _) =
-            self.view_from(done.height, |state| access::access(state, &done.tx).is_some()).await?;
+            self.view_from(done.height, |state| access::access_in(state, &done.tx, &chart).is_some()).await?;
         if permitted {
             return Ok(None);
         }
@@ -188,7 +188,7 @@ impl Client {
 
     /// Fetches the packs that wrote into what is wanted. One that can't be had or doesn't verify is told, and keeps nobody
     /// from the others.
-    async fn fetch(&self, contents: &Contents, wanted: &[CompartmentId]) -> Fetched {
+    pub(super) async fn fetch(&self, contents: &Contents, wanted: &[CompartmentId]) -> Fetched {
         let wanted: BTreeSet<&CompartmentId> = wanted.iter().collect();
         let meant =
             contents.packs.iter().filter(|pack| pack.compartments.iter().any(|id| wanted.contains(id)));
@@ -244,7 +244,7 @@ pub(super) fn erased(contents: &Contents, decided: &Decided) -> BTreeSet<Compart
 
 /// The compartments that the decision permits: of its classes, opened before it, not erased; and with anything the
 /// index, for the owner the audit records too.
-fn wanted(contents: &Contents, decided: &Decided, roles: &[Role]) -> Vec<CompartmentId> {
+pub(super) fn wanted(contents: &Contents, decided: &Decided, roles: &[Role]) -> Vec<CompartmentId> {
     if !decided.permitted() {
         return Vec::new();
     }

@@ -6,6 +6,7 @@ mod explain;
 mod record;
 mod release;
 mod request;
+mod request_together;
 mod review;
 #[cfg(test)]
 mod scene;
@@ -17,9 +18,10 @@ pub use explain::explain;
 pub use record::{ClassDecision, Decided, Repeated};
 pub use release::{Withheld, releasable};
 pub use request::Request;
+pub use request_together::{Asked, CHARTS_TOGETHER_MAX, CLASSES_TOGETHER_MAX, RequestTogether};
 pub use review::{Finding, Review, Reviewed};
 pub use state::{
-    ACCESS_UNKNOWN, ACCESSES, ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, EMERGENCY_UNDECLARED,
+    ACCESS_UNKNOWN, ACCESSES, ASK_EMPTY, Access, CHARTS_ASKED, CLASS_UNKNOWN, CLASSES_ASKED_TOO_MANY, DENIALS, Denials, EMERGENCY_UNDECLARED,
     Permitted, REJECTS, REVIEW_NOT_NEEDED, REVIEW_NOT_YOURS, REVIEW_REPEATED, REVIEWS_DUE, REVIEWS_MAX,
-    REVIEWS_OVERDUE, access, reviews_due,
+    REVIEWS_OVERDUE, access, access_in, reviews_due,
 };

@@ -3,7 +3,8 @@
 use super::{
     asked::{Emergency, Extent, Reader},
     state::{
-        ACCESSES, ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, Permitted, REVIEWS_DUE, reviews_due,
+        ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, Permitted, REVIEWS_DUE, put_access,
+        reviews_due,
     },
 };
 use crate::{
@@ -200,7 +201,7 @@ pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Askin
             reviewed: false,
         };
         note(ctx, draft, &access);
-        ACCESSES.put(draft, &ctx.tx, &access);
+        put_access(draft, &ctx.tx, &access);
     }
     draft.emit(*chart, &decided);
     Ok(())

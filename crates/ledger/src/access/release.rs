@@ -1,6 +1,6 @@
 //! This file is where a trustee asks whether it may give a share: a pure function of its own newest final state.
 
-use super::state::{Access, Permitted, access};
+use super::state::{Access, Permitted, access, access_in};
 use crate::{
     charts::{self, Compartment, Role},
     consent::{self, Action, Ask, Category},
@@ -74,7 +74,10 @@ pub fn releasable(
     session_key: &Hash,
     now: Millis,
 ) -> Result<(), Withheld> {
-    let access = access(state, id).ok_or(Withheld::AccessUnknown)?;
+    let compartment = charts::compartment(state, compartment);
+    let first = access(state, id).ok_or(Withheld::AccessUnknown)?;
+    // Of an access to several charts it counts what was permitted in the compartment's.
+    let access = compartment.as_ref().and_then(|row| access_in(state, id, &row.chart)).unwrap_or(first);
     if access.expires <= now {
         return Err(Withheld::Expired);
     }
@@ -84,7 +87,7 @@ pub fn releasable(
     if identity::signer(state, &access.key, now).as_ref() != Some(&access.signer) {
         return Err(Withheld::SessionEnded);
     }
-    let compartment = charts::compartment(state, compartment).ok_or(Withheld::CompartmentUnknown)?;
+    let compartment = compartment.ok_or(Withheld::CompartmentUnknown)?;
     if compartment.chart != access.chart {
         return Err(Withheld::OtherChart);
     }

@@ -4,7 +4,7 @@ use super::asked::{Emergency, Reader};
 use crate::{Draft, Reject, Signer, Table, charts::Position, consent::Purpose, reject::rejects};
 use arbitrary::Arbitrary;
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{ChartId, Hash, Millis, OrgId, PublicKey, State, Tag, TxId};
+use primitives::{ChartId, Hash, Millis, OrgId, PublicKey, State, Tag, TxId, domain, hash_borsh};
 
 /// Accesses that were permitted, in part or whole. What was denied stands in the chart's log alone.
 pub const ACCESSES: Table<TxId, Access> = Table::new(0x50);
@@ -25,6 +25,8 @@ rejects! {
     REVIEW_NOT_NEEDED = 506, "the access was not a break-glass access";
     REVIEW_NOT_YOURS = 507, "a break-glass access is reviewed by its organisation, and by somebody else than who made it";
     REVIEW_REPEATED = 508, "the access has been reviewed already";
+    CHARTS_ASKED = 509, "the request names no chart, or one twice, or of several charts something else than all";
+    CLASSES_ASKED_TOO_MANY = 510, "the charts have more categories together than one request is decided for; ask for fewer";
 }
 
 /// A permitted access: what a trustee goes by.
@@ -90,10 +92,29 @@ pub struct Denials {
     pub told: u64,
 }
 
-/// The permitted access with this id.
+/// The permitted access with this id; of one to several charts, that to the first in which anything was permitted.
 #[must_use]
 pub fn access(state: &dyn State, id: &TxId) -> Option<Access> {
     ACCESSES.get(state, id)
+}
+
+/// The permitted access with this id to this chart.
+#[must_use]
+pub fn access_in(state: &dyn State, id: &TxId, chart: &ChartId) -> Option<Access> {
+    let first = access(state, id)?;
+    if first.chart == *chart { Some(first) } else { access(state, &beside(id, chart)) }
+}
+
+/// Where an access to several charts lies for those after the first.
+fn beside(id: &TxId, chart: &ChartId) -> TxId {
+    TxId(hash_borsh(domain::ACCESS_SAME, &("beside", id, chart)))
+}
+
+/// Puts an access down under its transaction.
+pub(super) fn put_access(draft: &mut Draft<'_>, id: &TxId, access: &Access) {
+    // A transaction has effect once: what lies there already is of the same one.
+    let place = if ACCESSES.has(draft, id) { beside(id, &access.chart) } else { *id };
+    ACCESSES.put(draft, &place, access);
 }
 
 /// Break-glass accesses of the organisation that wait for review, and until when.
