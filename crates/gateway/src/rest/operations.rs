@@ -163,7 +163,7 @@ impl Gateway {
         self.current(request, of, &filters)?;
         let Some(lies) = self.set.lies(&place(of)).map_err(told)? else { return Err(no_resource()) };
         let Some(seen) = self.visits.seen(&request.asking, &lies.chart) else { return Err(no_resource()) };
-        let explained = request.asking.user.client().explain(seen.access).await.map_err(|error| {
+        let explained = request.asking.user.client().explain_in(lies.chart, seen.access).await.map_err(|error| {
             tracing::warn!(%error, "an access can't be explained");
             super::refusals::stale()
         })?;

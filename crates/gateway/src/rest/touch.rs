@@ -13,15 +13,11 @@ use crate::{
 use axum::http::StatusCode;
 use client::About;
 use conformance::search::{Condition, Match, ParamType, Query, Test};
-use futures::{StreamExt as _, stream};
 use primitives::{ChartId, Hash, Span};
 use std::collections::BTreeSet;
 
 /// Identifier system under which a chart's own id is looked up: how a member opens another's chart.
 pub(crate) const CHART_SYSTEM: &str = "urn:horkos:chart";
-
-/// Charts opened at once.
-const AT_ONCE: usize = 16;
 
 impl Gateway {
     /// Opens the chart in which a resource lies, if it is known here.
@@ -137,13 +133,17 @@ impl Gateway {
         }
     }
 
+    /// Opens charts: one by itself, several by one access.
     pub(super) async fn open_all(&self, asking: &Asking, charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
-        let mut opened =
-            stream::iter(charts.into_iter().map(|chart| self.open(asking, chart))).buffer_unordered(AT_ONCE);
-        while let Some(result) = opened.next().await {
-            result?;
+        let most = self.visits.settings().batch_max;
+        let visited = if charts.len() > most { self.visits.visited(asking) } else { BTreeSet::new() };
+        if charts.difference(&visited).count() > most {
+            return Err(too_costly(most));
         }
-        Ok(())
+        match charts.first() {
+            Some(one) if charts.len() == 1 => self.open(asking, *one).await,
+            Some(_) | None => self.visits.open_together(asking, charts).await,
+        }
     }
 
     /// Opens the charts that a search names. One that names none covers the charts under a visit, and up to so many more.
@@ -177,16 +177,14 @@ impl Gateway {
         } else if !names {
             let sight = self.sight(asking)?;
             let most = self.visits.settings().batch_max;
-            let others = self.set.charts_beyond(&sight, most.saturating_add(1)).map_err(told)?;
-            let others: Vec<ChartId> =
-                others.into_iter().filter(|chart| self.visits.seen(asking, chart).is_none()).collect();
-            if others.len() > most {
-                let said = format!(
-                    "the search would open more than {most} charts; name the patient, or ask for an export"
-                );
-                return Err(Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, said));
+            // What is visited and shows nothing mustn't stand in the way of what isn't visited yet.
+            let visited = self.visits.visited(asking);
+            let count = most.saturating_add(visited.len()).saturating_add(1);
+            let others = self.set.charts_beyond(&sight, count).map_err(told)?;
+            charts.extend(others.into_iter().filter(|chart| !visited.contains(chart)));
+            if charts.len() > most {
+                return Err(too_costly(most));
             }
-            charts.extend(others);
         }
         self.open_all(asking, charts).await?;
         for place in &places {
@@ -218,6 +216,12 @@ impl Named {
             Self::Seen => false,
         }
     }
+}
+
+fn too_costly(most: usize) -> Refusal {
+    let said =
+        format!("the search would open more than {most} charts; name the patient, or ask for an export");
+    Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, said)
 }
 
 /// The resources that a search names by id: its own, or a patient by reference.

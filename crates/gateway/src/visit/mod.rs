@@ -1,6 +1,7 @@
 //! Visits: the minutes in which a user browses a chart under one access that is final on the ledger.
 
 mod asking;
+mod batch;
 mod ingest;
 mod users;
 mod visits;

@@ -58,7 +58,7 @@ impl Default for Settings {
 const TEND: Span = Span::secs(1);
 
 /// How often a chart is looked at for one request, if things go on happening in it that end visits.
-const LOOKS: u32 = 3;
+pub(super) const LOOKS: u32 = 3;
 
 /// One visit.
 #[derive(Clone, Debug)]
@@ -92,20 +92,20 @@ struct Round {
 }
 
 /// Whoever holds it opens the chart; the others wait.
-type Turn = Arc<tokio::sync::Mutex<()>>;
+pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// All visits of a gateway.
 pub struct Visits {
     set: WorkingSet,
     own: OrgId,
     settings: Settings,
-    watch: Arc<Watch>,
+    pub(super) watch: Arc<Watch>,
     rounds: Arc<Mutex<BTreeMap<Hand, Round>>>,
     /// Held while a chart is taken in until its visit stands, and while it is wiped but for what visits see: so that nothing
     /// is wiped of which a visit is about to stand.
     wiping: Arc<Mutex<()>>,
     /// One access at a time for a hand and a chart: who comes second gets the first one's visit.
-    opening: Mutex<BTreeMap<(Hand, ChartId), Turn>>,
+    pub(super) opening: Mutex<BTreeMap<(Hand, ChartId), Turn>>,
 }
 
 impl Visits {
@@ -193,6 +193,19 @@ impl Visits {
             ..Ask::all(chart, asking.purpose)
         };
         let look = client.look(&ask).await.map_err(refused)?;
+        self.taken_in(asking, hand, look, mark).await
+    }
+
+    /// Takes in what a look brought, and lets the visit begin. `mark` is from before the look.
+    pub(super) async fn taken_in(
+        &self,
+        asking: &Asking,
+        hand: &Hand,
+        look: Look,
+        mark: u64,
+    ) -> Result<(), Refusal> {
+        let client = asking.user.client();
+        let chart = look.chart;
         let visit = self.visit(&look, client.host().now());
         let lines = look.lines;
         let (set, own, hand) = (self.set.clone(), self.own.clone(), hand.clone());
@@ -235,7 +248,7 @@ impl Visits {
         Visit { access: look.access, height: look.as_of.height, classes, is_custodian, until }
     }
 
-    fn lasts(&self, hand: &Hand, chart: &ChartId, now: Millis) -> bool {
+    pub(super) fn lasts(&self, hand: &Hand, chart: &ChartId, now: Millis) -> bool {
         self.hear();
         let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         let visit = rounds.get(hand).and_then(|round| round.visits.get(chart));
@@ -377,6 +390,16 @@ impl Visits {
         Ok(sight)
     }
 
+    /// The charts in which there is a visit now, be it one that permits nothing.
+    #[must_use]
+    pub fn visited(&self, asking: &Asking) -> BTreeSet<ChartId> {
+        let now = asking.user.client().host().now();
+        self.hear();
+        let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let visits = rounds.get(&asking.hand()).into_iter().flat_map(|round| &round.visits);
+        visits.filter(|(_, visit)| now < visit.until).map(|(chart, _)| *chart).collect()
+    }
+
     /// What the visit in a chart rests on, if there is one.
     #[must_use]
     pub fn seen(&self, asking: &Asking, chart: &ChartId) -> Option<Seen> {
@@ -439,7 +462,7 @@ fn broken(error: WorkingError) -> Refusal {
 }
 
 /// How an access that couldn't be made is told.
-fn refused(error: OpenError) -> Refusal {
+pub(super) fn refused(error: OpenError) -> Refusal {
     match error {
         OpenError::Unknown(_) => {
             Refusal::new(StatusCode::NOT_FOUND, IssueCode::NotFound, "there is no such resource")

@@ -1,0 +1,98 @@
+//! This file is where visits to several charts are opened by one access, for searches over many patients: each patient's log
+//! tells it.
+
+use super::{
+    asking::Asking,
+    visits::{LOOKS, Turn, Visits, refused},
+};
+use crate::http::{IssueCode, Refusal};
+use axum::http::StatusCode;
+use client::open::OpenError;
+use ledger::access::{CHARTS_TOGETHER_MAX, CLASSES_ASKED_TOO_MANY};
+use primitives::ChartId;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
+
+impl Visits {
+    /// Makes sure of a visit in each of these charts: one that lasts, or one that an access to all the others together opens.
+    ///
+    /// # Errors
+    /// As [`Visits::open`]; 403 `too-costly` if they hold more than one access is decided for, or for break-glass, which opens
+    /// the chart that is named.
+    pub async fn open_together(&self, asking: &Asking, charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
+        let hand = asking.hand();
+        let now = asking.user.client().host().now();
+        self.fresh(now)?;
+        let mut charts = charts;
+        charts.retain(|chart| !self.lasts(&hand, chart, now));
+        if charts.is_empty() {
+            return Ok(());
+        }
+        if asking.emergency.is_some() {
+            return Err(too_costly("break-glass opens one chart at a time; name the patient"));
+        }
+        let turns: Vec<Turn> = {
+            let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+            let turns = charts.iter().map(|chart| {
+                Arc::clone(opening.entry((hand.clone(), *chart)).or_default())
+            });
+            turns.collect()
+        };
+        let result = {
+            // In the order of the charts: no two wait for each other.
+            let mut held = Vec::with_capacity(turns.len());
+            for turn in &turns {
+                held.push(turn.lock().await);
+            }
+            self.opened_together(asking, charts).await
+        };
+        drop(turns);
+        let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        opening.retain(|_, turn| Arc::strong_count(turn) > 1);
+        result
+    }
+
+    /// Looks, and again where visits ended before they began.
+    async fn opened_together(&self, asking: &Asking, mut charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
+        for _ in 0..LOOKS {
+            let now = asking.user.client().host().now();
+            charts.retain(|chart| !self.lasts(&asking.hand(), chart, now));
+            if charts.is_empty() {
+                break;
+            }
+            self.look_together(asking, charts.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_together(&self, asking: &Asking, mut charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
+        let (hand, client) = (asking.hand(), asking.user.client());
+        while !charts.is_empty() {
+            let some: Vec<ChartId> = charts.iter().copied().take(CHARTS_TOGETHER_MAX).collect();
+            // What happens from here on ends the visits, even before they have begun.
+            let marks: BTreeMap<ChartId, u64> =
+                some.iter().map(|chart| (*chart, self.watch.mark(chart))).collect();
+            let looks = match client.look_together(&some, asking.purpose).await {
+                Ok(looks) => looks,
+                // One that isn't there shows nothing, and keeps nobody from the others.
+                Err(OpenError::Unknown(chart)) if charts.remove(&chart) => continue,
+                Err(OpenError::Submit(error)) if error.reject() == Some(CLASSES_ASKED_TOO_MANY) => {
+                    return Err(too_costly("the charts hold too much to be opened together; name the patient"));
+                }
+                Err(error) => return Err(refused(error)),
+            };
+            for look in looks {
+                let mark = marks.get(&look.chart).copied().unwrap_or_default();
+                self.taken_in(asking, &hand, look, mark).await?;
+            }
+            charts.retain(|chart| !marks.contains_key(chart));
+        }
+        Ok(())
+    }
+}
+
+fn too_costly(said: &str) -> Refusal {
+    Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, said)
+}
