@@ -32,15 +32,15 @@ const PREFIXES: [Prefix; 9] = [
     Prefix::Ap,
 ];
 
-fn chart(number: u8) -> ChartId {
+pub(crate) fn chart(number: u8) -> ChartId {
     ChartId(Hash([number; 32]))
 }
 
-fn class(number: u8, category: &str) -> Class {
+pub(crate) fn class(number: u8, category: &str) -> Class {
     Class { chart: chart(number), category: category.to_owned(), writer: "riverside".parse().unwrap() }
 }
 
-fn open(dir: &Path, key: u8) -> WorkingSet {
+pub(crate) fn open(dir: &Path, key: u8) -> WorkingSet {
     let key = WorkingKey::new(Zeroizing::new([key; 32]));
     WorkingSet::open(&dir.join("working.db"), &key, "http://127.0.0.1/fhir").unwrap()
 }
@@ -63,7 +63,7 @@ fn shipped() -> Vec<(Place, Vec<u8>)> {
     all
 }
 
-fn version(place: &Place, bytes: &[u8], class: Class) -> Version {
+pub(crate) fn version(place: &Place, bytes: &[u8], class: Class) -> Version {
     Version {
         place: place.clone(),
         class,
@@ -79,13 +79,13 @@ fn version(place: &Place, bytes: &[u8], class: Class) -> Version {
     }
 }
 
-fn query(kind: &'static str, conditions: Vec<Condition>) -> Query {
+pub(crate) fn query(kind: &'static str, conditions: Vec<Condition>) -> Query {
     let parsed = conformance::search::parse(Some(kind), &[], &Default::default()).unwrap();
     Query { types: vec![kind], conditions, ..parsed }
 }
 
 /// Ids that a search finds, over all of its pages.
-fn search(set: &WorkingSet, query: &Query, sight: &Sight, count: usize) -> Vec<String> {
+pub(crate) fn search(set: &WorkingSet, query: &Query, sight: &Sight, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     let mut after: Option<Cursor> = None;
     loop {
