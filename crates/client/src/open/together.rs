@@ -12,6 +12,7 @@ use crate::{
     contents::Contents,
     host,
     read::Line,
+    record::RequestName,
     wire::{AuditRecord, Final},
 };
 use envelope::SessionKey;
@@ -55,10 +56,15 @@ impl Client {
     /// # Errors
     /// [`OpenError`]; [`OpenError::Unknown`] if one of the charts isn't there. More charts than
     /// [`ledger::access::CHARTS_TOGETHER_MAX`] are [`crate::SubmitError::TooLong`].
-    pub async fn look_together(&self, charts: &[ChartId], purpose: Purpose) -> Result<Vec<Look>, OpenError> {
+    pub async fn look_together(
+        &self,
+        charts: &[ChartId],
+        purpose: Purpose,
+        request: Option<&RequestName>,
+    ) -> Result<Vec<Look>, OpenError> {
         let began = self.now();
         let before: Vec<Before> = stream::iter(charts.to_vec())
-            .map(|chart| self.before(chart, purpose))
+            .map(|chart| self.before(chart, purpose, request.cloned()))
             .buffered(AT_ONCE)
             .try_collect()
             .await?;
@@ -85,6 +91,7 @@ impl Client {
         let (stored, done) = futures::join!(store, self.act(act));
         let done = done?;
         stored?;
+        self.note_request(done.tx, request).await?;
         let after: Vec<After> = stream::iter(lines)
             .map(|(chart, lines)| self.after(chart, lines, done))
             .buffered(AT_ONCE)
@@ -105,12 +112,18 @@ impl Client {
         stream::iter(visits).map(|visit| self.laid_open(visit)).buffered(AT_ONCE).try_collect().await
     }
 
-    async fn before(&self, chart: ChartId, purpose: Purpose) -> Result<Before, OpenError> {
+    async fn before(
+        &self,
+        chart: ChartId,
+        purpose: Purpose,
+        request: Option<RequestName>,
+    ) -> Result<Before, OpenError> {
         let lines = self.log(chart, 0).await?;
         if lines.is_empty() {
             return Err(OpenError::Unknown(chart));
         }
-        let words = self.words(purpose.code(), None);
+        let mut words = self.words(purpose.code(), None);
+        words.request = request;
         let record = self.seal_words(chart, &Contents::of(&lines), &words).await?;
         Ok(Before { chart, lines, record })
     }

@@ -9,7 +9,7 @@ use crate::{
 use client::{Line, RequestName};
 use ledger::{
     Event, Logged,
-    access::{Decided, Finding, Repeated, Reviewed},
+    access::{self, Decided, Finding, Repeated, Reviewed},
 };
 use primitives::{ChartId, NetworkId, OrgId, TxId};
 use std::collections::BTreeMap;
@@ -87,7 +87,9 @@ pub fn events(lines: &[Line], scene: &Scene) -> Vec<Version> {
 }
 
 fn version(known: &Known<'_>, logged: &Logged, number: u32, newest: bool, scene: &Scene) -> Option<Version> {
-    let place = Place::of_access(known.logged.tx);
+    let tx = known.logged.tx;
+    let access = if known.decided.together { access::beside(&tx, &scene.chart) } else { tx };
+    let place = Place::of_access(access);
     let bytes = render(known, scene).to_string();
     Some(Version {
         class: Class::of_ledger(scene.chart, &scene.own, known.decided.reader.org == scene.own),
@@ -98,7 +100,7 @@ fn version(known: &Known<'_>, logged: &Logged, number: u32, newest: bool, scene:
         deleted: false,
         newest,
         bytes: served(bytes.as_bytes(), &place, number, logged.time, |_| None)?,
-        source: known.logged.tx.0.as_bytes().to_vec(),
+        source: access.0.as_bytes().to_vec(),
         place,
     })
 }
@@ -146,6 +148,7 @@ mod tests {
             expires: permit.then_some(Millis(1_767_225_900_000)),
             session_key: Hash::default(),
             record: Hash::default(),
+            together: false,
         }
     }
 

@@ -134,16 +134,23 @@ impl Gateway {
     }
 
     /// Opens charts: one by itself, several by one access.
+    ///
+    /// # Errors
+    /// 403 `too-costly` for more than one request may open.
     pub(super) async fn open_all(&self, asking: &Asking, charts: BTreeSet<ChartId>) -> Result<(), Refusal> {
         let most = self.visits.settings().batch_max;
         let visited = if charts.len() > most { self.visits.visited(asking) } else { BTreeSet::new() };
         if charts.difference(&visited).count() > most {
             return Err(too_costly(most));
         }
-        match charts.first() {
-            Some(one) if charts.len() == 1 => self.open(asking, *one).await,
-            Some(_) | None => self.visits.open_together(asking, charts).await,
+        // Each emergency is one of its own, with a review.
+        if charts.len() > 1 && asking.emergency.is_none() {
+            return self.visits.open_together(asking, charts).await;
         }
+        for chart in charts {
+            self.open(asking, chart).await?;
+        }
+        Ok(())
     }
 
     /// Opens the charts that a search names. One that names none covers the charts under a visit, and up to so many more.
@@ -181,10 +188,13 @@ impl Gateway {
             let visited = self.visits.visited(asking);
             let count = most.saturating_add(visited.len()).saturating_add(1);
             let others = self.set.charts_beyond(&sight, count).map_err(told)?;
-            charts.extend(others.into_iter().filter(|chart| !visited.contains(chart)));
-            if charts.len() > most {
-                return Err(too_costly(most));
+            let others: BTreeSet<ChartId> =
+                others.into_iter().filter(|chart| !visited.contains(chart)).collect();
+            if asking.emergency.is_some() && !others.is_empty() {
+                let said = "break-glass opens the chart that is named; name the patient";
+                return Err(Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, said));
             }
+            charts.extend(others);
         }
         self.open_all(asking, charts).await?;
         for place in &places {

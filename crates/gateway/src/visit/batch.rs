@@ -74,7 +74,7 @@ impl Visits {
             // What happens from here on ends the visits, even before they have begun.
             let marks: BTreeMap<ChartId, u64> =
                 some.iter().map(|chart| (*chart, self.watch.mark(chart))).collect();
-            let looks = match client.look_together(&some, asking.purpose).await {
+            let looks = match client.look_together(&some, asking.purpose, asking.request.as_ref()).await {
                 Ok(looks) => looks,
                 // One that isn't there shows nothing, and keeps nobody from the others.
                 Err(OpenError::Unknown(chart)) if charts.remove(&chart) => continue,

@@ -58,7 +58,12 @@ impl Kind for BreakGlass {
         governance::charge_break_glass(draft, ctx.signer.org(), ctx.now)?;
         let emergency = Some(Emergency { reason, step_up });
         let purpose = Purpose::BreakGlass;
-        decide_and_record(ctx, draft, &Asking { chart, purpose, extent, session_key, record, emergency })
+        let together = false;
+        decide_and_record(
+            ctx,
+            draft,
+            &Asking { chart, purpose, extent, session_key, record, emergency, together },
+        )
     }
 }
 

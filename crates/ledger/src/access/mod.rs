@@ -23,5 +23,5 @@ pub use review::{Finding, Review, Reviewed};
 pub use state::{
     ACCESS_UNKNOWN, ACCESSES, ASK_EMPTY, Access, CHARTS_ASKED, CLASS_UNKNOWN, CLASSES_ASKED_TOO_MANY, DENIALS, Denials, EMERGENCY_UNDECLARED,
     Permitted, REJECTS, REVIEW_NOT_NEEDED, REVIEW_NOT_YOURS, REVIEW_REPEATED, REVIEWS_DUE, REVIEWS_MAX,
-    REVIEWS_OVERDUE, access, access_in, reviews_due,
+    REVIEWS_OVERDUE, access, access_in, beside, reviews_due,
 };

@@ -3,7 +3,7 @@
 use super::{
     asked::{Emergency, Extent, Reader},
     state::{
-        ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, Permitted, REVIEWS_DUE, put_access,
+        ACCESSES, ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, Permitted, REVIEWS_DUE, beside,
         reviews_due,
     },
 };
@@ -44,7 +44,7 @@ pub struct ClassDecision {
     pub decision: Decision,
 }
 
-/// An access was decided. Its id is the transaction's.
+/// An access was decided. Its id is the transaction's, unless several charts were asked for together.
 #[derive(
     Clone,
     Debug,
@@ -76,6 +76,8 @@ pub struct Decided {
     pub session_key: Hash,
     /// Hash of the audit record, which lies off the ledger.
     pub record: Hash,
+    /// Whether it was asked for together with other charts: then its id is [`super::beside`], not the transaction's.
+    pub together: bool,
 }
 
 /// An access that was denied before was denied again. Told at every doubling, so that nobody can flood a log.
@@ -116,11 +118,13 @@ pub(super) struct Asking {
     pub(super) session_key: Hash,
     pub(super) record: Hash,
     pub(super) emergency: Option<Emergency>,
+    /// Whether it is one of several charts.
+    pub(super) together: bool,
 }
 
 /// Decides and records an access: the one way to one.
 pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Asking) -> Result<(), Reject> {
-    let Asking { chart, purpose, extent, session_key, record, emergency } = asking;
+    let Asking { chart, purpose, extent, session_key, record, emergency, together } = asking;
     let row = charts::chart(draft, chart).ok_or(CHART_UNKNOWN)?;
     let asked = asked(draft, chart, extent)?;
     let reader = reader(draft, ctx, chart)?;
@@ -182,6 +186,7 @@ pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Askin
         expires,
         session_key: *session_key,
         record: *record,
+        together: *together,
     };
     if let Some(expires) = expires {
         let access = Access {
@@ -201,7 +206,8 @@ pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Askin
             reviewed: false,
         };
         note(ctx, draft, &access);
-        put_access(draft, &ctx.tx, &access);
+        let id = if *together { beside(&ctx.tx, chart) } else { ctx.tx };
+        ACCESSES.put(draft, &id, &access);
     }
     draft.emit(*chart, &decided);
     Ok(())
@@ -275,7 +281,7 @@ fn reader(state: &dyn State, ctx: &Ctx, chart: &ChartId) -> Result<Reader, Rejec
 
 /// Counts a denied access that equals an earlier one of the same window. True if it was counted instead of told.
 fn repeat(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Asking, reader: &Reader) -> bool {
-    let Asking { chart, purpose, extent, session_key: _, record: _, emergency } = asking;
+    let Asking { chart, purpose, extent, session_key: _, record: _, emergency, together: _ } = asking;
     let reader = reader.clone();
     let same = (chart, &reader.org, reader.principal, &reader.role, purpose, extent, emergency);
     let key = hash_borsh(domain::ACCESS_SAME, &same);

@@ -75,9 +75,9 @@ pub fn releasable(
     now: Millis,
 ) -> Result<(), Withheld> {
     let compartment = charts::compartment(state, compartment);
-    let first = access(state, id).ok_or(Withheld::AccessUnknown)?;
     // Of an access to several charts it counts what was permitted in the compartment's.
-    let access = compartment.as_ref().and_then(|row| access_in(state, id, &row.chart)).unwrap_or(first);
+    let of_chart = || compartment.as_ref().and_then(|row| access_in(state, id, &row.chart));
+    let access = of_chart().or_else(|| access(state, id)).ok_or(Withheld::AccessUnknown)?;
     if access.expires <= now {
         return Err(Withheld::Expired);
     }

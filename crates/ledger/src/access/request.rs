@@ -51,7 +51,7 @@ impl Kind for Request {
         decide_and_record(
             ctx,
             draft,
-            &Asking { chart, purpose, extent, session_key, record, emergency: None },
+            &Asking { chart, purpose, extent, session_key, record, emergency: None, together: false },
         )
     }
 }

@@ -94,6 +94,7 @@ impl Kind for RequestTogether {
                 session_key: *session_key,
                 record: *record,
                 emergency: None,
+                together: true,
             };
             decide_and_record(ctx, draft, &asking)?;
         }
@@ -107,7 +108,7 @@ mod tests {
     use crate::{
         Event,
         access::{
-            Extent, Withheld, access, access_in, releasable,
+            Extent, Withheld, access, access_in, beside, releasable,
             scene::{LAKESIDE, RIVERSIDE, Scene, chart_named, session_key},
         },
         charts::Role,
@@ -156,8 +157,9 @@ mod tests {
         for chart in &charts {
             let found = access_in(&scene.world.state, &id, chart).unwrap();
             assert_eq!((found.chart, found.session_key), (*chart, session_key("adams")));
+            assert_eq!(access(&scene.world.state, &beside(&id, chart)), Some(found));
         }
-        assert!(access(&scene.world.state, &id).is_some());
+        assert_eq!(access(&scene.world.state, &id), None, "each has an id of its own");
         assert_eq!(access_in(&scene.world.state, &id, &chart_named("nowhere")), None);
         // One access releases what is permitted in each of the charts, and no more.
         let general = scene.gen_riverside;
@@ -166,11 +168,11 @@ mod tests {
         assert_eq!(given(&scene, &id, &general, "baker"), Err(Withheld::OtherSessionKey));
         let elsewhere = scene.world.chart(RIVERSIDE, "elsewhere");
         let other = scene.world.write(RIVERSIDE, elsewhere, Role::Records, tag("gen"), false).unwrap();
-        assert_eq!(given(&scene, &id, &other, "adams"), Err(Withheld::OtherChart));
+        assert_eq!(given(&scene, &id, &other, "adams"), Err(Withheld::AccessUnknown));
         let later = scene.world.write(RIVERSIDE, unowned, Role::Records, tag("gen"), false).unwrap();
         assert_eq!(given(&scene, &id, &later, "adams"), Err(Withheld::OpenedLater));
 
-        // Denied in the first and permitted in the second, which then lies under the transaction itself.
+        // Denied in the first and permitted in the second.
         scene.permit(LAKESIDE);
         let baker = scene.key("baker");
         let id = scene.world.act(&baker, together(&[unowned, scene.chart], "baker")).unwrap();
@@ -178,7 +180,7 @@ mod tests {
         assert!(access_in(&scene.world.state, &id, &charts[0]).is_some());
         assert_eq!(access_in(&scene.world.state, &id, &unowned), None);
         assert_eq!(given(&scene, &id, &general, "baker"), Ok(()));
-        assert_eq!(given(&scene, &id, &later, "baker"), Err(Withheld::OtherChart));
+        assert_eq!(given(&scene, &id, &later, "baker"), Err(Withheld::AccessUnknown));
     }
 
     #[test]

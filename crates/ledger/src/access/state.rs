@@ -92,29 +92,22 @@ pub struct Denials {
     pub told: u64,
 }
 
-/// The permitted access with this id; of one to several charts, that to the first in which anything was permitted.
+/// The permitted access with this id.
 #[must_use]
 pub fn access(state: &dyn State, id: &TxId) -> Option<Access> {
     ACCESSES.get(state, id)
 }
 
-/// The permitted access with this id to this chart.
+/// The permitted access to this chart that a transaction made, be it to this chart alone or to several.
 #[must_use]
-pub fn access_in(state: &dyn State, id: &TxId, chart: &ChartId) -> Option<Access> {
-    let first = access(state, id)?;
-    if first.chart == *chart { Some(first) } else { access(state, &beside(id, chart)) }
+pub fn access_in(state: &dyn State, tx: &TxId, chart: &ChartId) -> Option<Access> {
+    access(state, tx).filter(|access| access.chart == *chart).or_else(|| access(state, &beside(tx, chart)))
 }
 
-/// Where an access to several charts lies for those after the first.
-fn beside(id: &TxId, chart: &ChartId) -> TxId {
-    TxId(hash_borsh(domain::ACCESS_SAME, &("beside", id, chart)))
-}
-
-/// Puts an access down under its transaction.
-pub(super) fn put_access(draft: &mut Draft<'_>, id: &TxId, access: &Access) {
-    // A transaction has effect once: what lies there already is of the same one.
-    let place = if ACCESSES.has(draft, id) { beside(id, &access.chart) } else { *id };
-    ACCESSES.put(draft, &place, access);
+/// The id of the access to one of several charts that a transaction asked for together.
+#[must_use]
+pub fn beside(tx: &TxId, chart: &ChartId) -> TxId {
+    TxId(hash_borsh(domain::ACCESS_SAME, &("beside", tx, chart)))
 }
 
 /// Break-glass accesses of the organisation that wait for review, and until when.
