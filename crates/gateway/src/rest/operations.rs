@@ -90,10 +90,6 @@ impl Gateway {
     /// All that the caller may see in a patient's chart. Source: FHIR R4 patient-operation-everything.html.
     async fn everything(&self, request: &Request, of: &Instance) -> Result<Answer, Refusal> {
         let filters = request.allowed("Patient", Interaction::Read)?;
-        self.touch(&request.asking, of).await?;
-        // The patient must be there for the caller.
-        self.current(request, of, &filters)?;
-        let Some(lies) = self.set.lies(&place(of)).map_err(told)? else { return Err(no_resource()) };
         let kinds: Vec<&'static str> = match request.parameter("_type") {
             Some(types) => types
                 .split(',')
@@ -110,22 +106,21 @@ impl Gateway {
                 matches!(request.allowed(kind, Interaction::Read), Ok(filters) if filters.is_empty())
             })
             .collect();
-        let ask = crate::working::EverythingAsk {
-            chart: lies.chart,
-            kinds,
-            since: request.parameter("_since").map(since).transpose()?,
-            from: request.parameter("start").map(|text| day(text, false)).transpose()?,
-            to: request.parameter("end").map(|text| day(text, true)).transpose()?,
-            after: request
-                .parameter("_cursor")
-                .map(|text| {
-                    i64::from_str_radix(text, 16)
-                        .map_err(|_| invalid("the page's cursor isn't one of this chart"))
-                })
-                .transpose()?,
-            count: count(request, self.settings.page_max, self.settings.page_max)?.saturating_add(1),
-        };
-        let wanted = ask.count.saturating_sub(1);
+        // What is malformed opens no chart.
+        let since = request.parameter("_since").map(since).transpose()?;
+        let from = request.parameter("start").map(|text| day(text, false)).transpose()?;
+        let to = request.parameter("end").map(|text| day(text, true)).transpose()?;
+        let after = request.parameter("_cursor").map(|text| {
+            i64::from_str_radix(text, 16).map_err(|_| invalid("the page's cursor isn't one of this chart"))
+        });
+        let after = after.transpose()?;
+        let wanted = count(request, self.settings.page_max, self.settings.page_max)?;
+        self.touch(&request.asking, of).await?;
+        // The patient must be there for the caller.
+        self.current(request, of, &filters)?;
+        let Some(lies) = self.set.lies(&place(of)).map_err(told)? else { return Err(no_resource()) };
+        let count = wanted.saturating_add(1);
+        let ask = crate::working::EverythingAsk { chart: lies.chart, kinds, since, from, to, after, count };
         let first = ask.after.is_none();
         let sight = self.sight(&request.asking)?;
         let mut found = self.blocking(move |set| set.everything(&ask, &sight)).await?;

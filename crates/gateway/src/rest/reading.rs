@@ -136,12 +136,7 @@ impl Gateway {
         if !filters.is_empty() && of.is_none() {
             return Err(super::refusals::scope("a restricted scope doesn't allow the history of a type"));
         }
-        if let Some(of) = of {
-            self.touch(&request.asking, of).await?;
-        } else if kind == "AuditEvent" {
-            self.audit_all(&request.asking).await?;
-        }
-        let sight = self.sight(&request.asking)?;
+        // What is malformed opens no chart.
         let count = count(request, self.settings.page, self.settings.page_max)?;
         let ask = HistoryAsk {
             kind: Some(kind),
@@ -150,6 +145,12 @@ impl Gateway {
             after: request.parameter("_cursor").map(after).transpose()?,
             count: count.saturating_add(1),
         };
+        if let Some(of) = of {
+            self.touch(&request.asking, of).await?;
+        } else if kind == "AuditEvent" {
+            self.audit_all(&request.asking).await?;
+        }
+        let sight = self.sight(&request.asking)?;
         let first = ask.after.is_none();
         let mut versions = self.blocking(move |set| set.history(&ask, &sight)).await?;
         if of.is_some() && first {
