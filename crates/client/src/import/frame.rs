@@ -101,7 +101,10 @@ fn elsewhere<'i>(
 }
 
 /// The links of a resource that lead into other charts.
-fn leading(elsewhere: &BTreeMap<String, String>, resource: fhir::json::Value<'_>) -> Vec<(Text<4096>, Text<200>)> {
+fn leading(
+    elsewhere: &BTreeMap<String, String>,
+    resource: fhir::json::Value<'_>,
+) -> Vec<(Text<4096>, Text<200>)> {
     if elsewhere.is_empty() {
         return Vec::new();
     }

@@ -121,7 +121,12 @@ impl Client {
         self.looked(visit, unsealed?, heads).await
     }
 
-    pub(super) async fn looked(&self, visit: Visit, unsealed: Unsealed, heads: Heads) -> Result<Look, OpenError> {
+    pub(super) async fn looked(
+        &self,
+        visit: Visit,
+        unsealed: Unsealed,
+        heads: Heads,
+    ) -> Result<Look, OpenError> {
         let Unsealed { found, erased, mut damaged, tag_key, other: _ } = unsealed;
         let names = match &tag_key {
             Some(key) => Names::of(key),

@@ -143,7 +143,8 @@ impl Client {
         done: &Final,
         session: &Arc<SessionKey>,
     ) -> Result<Keys, OpenError> {
-        let wanted: Vec<CompartmentId> = after.iter().flat_map(|after| after.wanted.iter().copied()).collect();
+        let wanted: Vec<CompartmentId> =
+            after.iter().flat_map(|after| after.wanted.iter().copied()).collect();
         if wanted.is_empty() {
             return Ok(Keys::default());
         }

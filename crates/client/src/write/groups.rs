@@ -108,7 +108,8 @@ fn together(queue: &VecDeque<Group>) -> usize {
     let mut known: BTreeSet<(ChartId, &str, &str)> = BTreeSet::new();
     let mut count = 0;
     for group in queue {
-        let items = || group.items.iter().flat_map(|(chart, items)| items.iter().map(move |item| (*chart, item)));
+        let items =
+            || group.items.iter().flat_map(|(chart, items)| items.iter().map(move |item| (*chart, item)));
         let names = || items().map(|(chart, item)| (chart, &*item.kind, &*item.id));
         records = records.saturating_add(items().count());
         let fits = || {

@@ -167,11 +167,7 @@ impl Client {
 
     /// Seals, hands out and commits all packs. With `afresh` nothing is written into compartments that stand open: somebody
     /// may have been let into them.
-    async fn write_parts(
-        &self,
-        parts: &[Part],
-        afresh: bool,
-    ) -> Result<PlacedIn, WriteError> {
+    async fn write_parts(&self, parts: &[Part], afresh: bool) -> Result<PlacedIn, WriteError> {
         let mut sealing = Vec::with_capacity(parts.len());
         for part in parts {
             sealing.push(self.seal_part(part, afresh));
@@ -191,8 +187,10 @@ impl Client {
             .buffered(STAGED_AT_ONCE)
             .try_collect()
             .await?;
-        let (commits, staged): (Vec<Commit>, Vec<_>) =
-            staged.into_iter().map(|((commit, staged), chart, items)| (commit, (staged, chart, items))).unzip();
+        let (commits, staged): (Vec<Commit>, Vec<_>) = staged
+            .into_iter()
+            .map(|((commit, staged), chart, items)| (commit, (staged, chart, items)))
+            .unzip();
         let too_long = |_| SubmitError::TooLong(ledger::TX_BYTES_MAX);
         let act: Act = CommitTogether { commits: List::try_from(commits).map_err(too_long)? }.into();
         let len = act.encode().1.len();

@@ -284,9 +284,15 @@ impl<'a> Search<'a> {
             if reverse {
                 // Whatever refers to the type searched.
                 let all = resource_types().filter_map(|other| {
-                    let params = references(other).into_iter().filter(|param| param.targets.contains(&source));
+                    let params =
+                        references(other).into_iter().filter(|param| param.targets.contains(&source));
                     let params: Vec<&'static Parameter> = params.collect();
-                    (!params.is_empty()).then_some(Include { source: other, params, target: Some(source), iterate })
+                    (!params.is_empty()).then_some(Include {
+                        source: other,
+                        params,
+                        target: Some(source),
+                        iterate,
+                    })
                 });
                 self.query.reverse_includes.extend(all);
                 return Ok(());

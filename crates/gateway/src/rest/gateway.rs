@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use client::Host;
 use primitives::{Millis, OrgId};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How the FHIR part behaves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,6 +50,8 @@ pub struct Gateway {
     pub(crate) settings: Settings,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) directories: Directories,
+    /// The CapabilityStatement, once somebody has asked for it.
+    pub(super) statement: OnceLock<Vec<u8>>,
 }
 
 /// The parts of a [`Gateway`].
@@ -92,6 +94,7 @@ impl Gateway {
             settings,
             host,
             directories: Directories::default(),
+            statement: OnceLock::new(),
         })
     }
 

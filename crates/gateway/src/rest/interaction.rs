@@ -1,7 +1,11 @@
 //! This file is where it is read from method and path what a request asks for; a batch's entries are read the same way.
 
-use super::refusals::{invalid, no_method, not_found};
+use super::{
+    refusals::{invalid, no_method, not_found},
+    table::allowed,
+};
 use crate::http::Refusal;
+use axum::http::{HeaderValue, StatusCode, header};
 use fhir::types;
 
 /// Most bytes of a logical id. Source: FHIR R4 datatypes.html#id.
@@ -100,6 +104,18 @@ impl Interaction {
     /// 404 for a type, operation or path that isn't there, 400 for an id that can't be one, 405 for a method that the
     /// place doesn't take.
     pub(crate) fn of(method: &str, path: &str) -> Result<Self, Refusal> {
+        Self::read(method, path).map_err(|refusal| {
+            if refusal.status != StatusCode::METHOD_NOT_ALLOWED {
+                return refusal;
+            }
+            match HeaderValue::from_str(&allowed(path)) {
+                Ok(methods) => refusal.with_header(header::ALLOW, methods),
+                Err(_) => refusal,
+            }
+        })
+    }
+
+    fn read(method: &str, path: &str) -> Result<Self, Refusal> {
         let path = path.trim_matches('/');
         let steps: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
         match (method, steps.as_slice()) {
@@ -182,7 +198,8 @@ pub(crate) fn logical_id(text: &str) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::table::ROUTES, *};
+    use std::collections::BTreeSet;
 
     fn of(kind: &'static str, id: &str) -> Instance {
         Instance { kind, id: id.to_owned() }
@@ -247,6 +264,47 @@ mod tests {
         ] {
             let refused = Interaction::of(method, path).err().map(|refusal| refusal.status.as_u16());
             assert_eq!(refused, Some(status), "{method} {path}");
+        }
+    }
+
+    fn filled(path: &str, kind: &str) -> String {
+        path.replace("{type}", kind).replace("{id}", "a-1").replace("{version}", "2")
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_routed_and_every_route_has_a_row() {
+        let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+        let paths: BTreeSet<&str> = ROUTES.iter().map(|route| route.path).collect();
+        for (kind, path) in
+            ["Patient", "Observation"].into_iter().flat_map(|kind| paths.iter().map(move |path| (kind, path)))
+        {
+            let url = filled(path, kind);
+            for method in methods {
+                let row =
+                    ROUTES.iter().any(|route| route.method == method && filled(route.path, kind) == url);
+                match Interaction::of(method, &url) {
+                    Ok(interaction) => assert!(row, "{method} {url}: {interaction:?}"),
+                    Err(refusal) => {
+                        assert!(!row, "{method} {url}: {refusal}");
+                        assert_eq!(refusal.status, 405, "{method} {url}");
+                        let listed = refusal.headers.iter().find(|(name, _)| *name == header::ALLOW);
+                        assert_eq!(listed.map(|(_, value)| value.as_bytes()), Some(allowed(&url).as_bytes()));
+                    }
+                }
+            }
+            assert_eq!(Interaction::of("HEAD", &url).is_ok(), Interaction::of("GET", &url).is_ok(), "{url}");
+        }
+        // Paths that look like routes and are none.
+        for path in [
+            "/{type}/$everything",
+            "/{type}/$explain-access",
+            "/_history",
+            "/$validate",
+            "/{type}/{id}/_search",
+        ] {
+            for method in methods {
+                assert!(Interaction::of(method, &filled(path, "Patient")).is_err(), "{method} {path}");
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ mod following;
 mod gateway;
 mod interaction;
 mod negotiate;
+mod openapi;
 mod operations;
 mod perform;
 mod reading;

@@ -158,10 +158,11 @@ impl Gateway {
         self.current(request, of, &filters)?;
         let Some(lies) = self.set.lies(&place(of)).map_err(told)? else { return Err(no_resource()) };
         let Some(seen) = self.visits.seen(&request.asking, &lies.chart) else { return Err(no_resource()) };
-        let explained = request.asking.user.client().explain_in(lies.chart, seen.access).await.map_err(|error| {
-            tracing::warn!(%error, "an access can't be explained");
-            super::refusals::stale()
-        })?;
+        let explained =
+            request.asking.user.client().explain_in(lies.chart, seen.access).await.map_err(|error| {
+                tracing::warn!(%error, "an access can't be explained");
+                super::refusals::stale()
+            })?;
         let mut parameters = vec![
             serde_json::json!({ "name": "access", "valueString": seen.access.to_string() }),
             serde_json::json!({ "name": "height", "valueDecimal": seen.height }),

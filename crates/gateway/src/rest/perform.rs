@@ -19,7 +19,7 @@ impl Gateway {
     async fn carry_out(&self, request: &Request) -> Result<Answer, Refusal> {
         super::auditing::writable(&request.interaction)?;
         match &request.interaction {
-            Interaction::Capabilities => Ok(Answer::of(self.capabilities().to_string().into_bytes())),
+            Interaction::Capabilities => Ok(Answer::of(self.statement().to_vec())),
             // Whoever reads a bundle's entries comes back here; a bundle in a bundle is refused there.
             Interaction::Bundle => Err(invalid("a Bundle can't stand here")),
             Interaction::Read(of) => self.read(request, of).await,

@@ -168,7 +168,10 @@ impl Gateway {
         versions.truncate(count);
         let path = of.map_or_else(|| kind.to_owned(), ToString::to_string);
         let url = |cursor: Option<String>| {
-            let kept = request.query.iter().filter(|(name, _)| matches!(name.as_str(), "_since" | "_count" | "_summary" | "_elements"));
+            let kept = request
+                .query
+                .iter()
+                .filter(|(name, _)| matches!(name.as_str(), "_since" | "_count" | "_summary" | "_elements"));
             let kept = kept.cloned().chain(cursor.map(|cursor| ("_cursor".to_owned(), cursor)));
             let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
             let mark = if query.is_empty() { "" } else { "?" };

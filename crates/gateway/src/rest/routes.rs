@@ -5,21 +5,22 @@ use super::{
     gateway::Gateway,
     interaction::{Interaction, Operation},
     negotiate::{body_is_form, body_is_json, body_is_json_patch, wishes},
+    openapi,
     refusals::{invalid, media_type},
     request::{Preconditions, Request, form, pairs},
     table,
 };
 use crate::{
-    http::{IssueCode, Payload, Refusal, RequestId, Routes},
+    http::{IssueCode, Payload, Refusal, RequestId, Route, Routes},
     smart::{Grant, Principal},
     visit::{Asking, BreakGlass, UserError},
 };
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{FromRequest as _, Request as HttpRequest, State},
-    http::{HeaderMap, Method, Response, StatusCode},
-    routing::any,
+    http::{HeaderMap, Method, Response, StatusCode, header},
+    routing::{any, get},
 };
 use ledger::consent::Purpose;
 use std::sync::Arc;
@@ -32,12 +33,19 @@ const REASON_BYTES_MAX: usize = 2000;
 
 /// The FHIR routes.
 pub fn routes(gateway: Arc<Gateway>) -> Routes {
+    // It is the same for everybody, and stays the same as long as the gateway runs.
+    let document = Bytes::from(gateway.openapi().to_string());
+    let headers =
+        [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=3600")];
     let router = Router::new()
+        .route(openapi::PATH, get(async move || (headers, document)))
         .route("/fhir", any(handle))
         .route("/fhir/", any(handle))
         .route("/fhir/{*path}", any(handle))
         .with_state(gateway);
-    Routes::of(router, table::routes())
+    let mut table = table::routes();
+    table.push(Route::new("GET", openapi::PATH));
+    Routes::of(router, table)
 }
 
 async fn handle(State(gateway): State<Arc<Gateway>>, request: HttpRequest) -> Response<Body> {
@@ -62,7 +70,7 @@ async fn answer(gateway: &Arc<Gateway>, request: HttpRequest) -> Result<Answer, 
     let mut query = pairs(uri.query().unwrap_or_default());
     let wishes = wishes(&headers, &query)?;
     if interaction == Interaction::Capabilities {
-        return Ok(Answer::of(gateway.capabilities().to_string().into_bytes()));
+        return Ok(Answer::of(gateway.statement().to_vec()));
     }
     let grant = gateway.authority.bearer(&headers).await?;
     let mut asking = asking(gateway, &grant, &headers).await?;

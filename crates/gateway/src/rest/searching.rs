@@ -6,8 +6,8 @@ use super::{
     gateway::{Gateway, told},
     refusals::{invalid, scope},
     request::Request,
-    writing::of_found,
     touch::{CHART_SYSTEM, chart_id},
+    writing::of_found,
 };
 use crate::{
     http::{Issue, IssueCode, Refusal, Severity},

@@ -402,9 +402,9 @@ impl Gateway {
             return match (found.next(), found.next()) {
                 (Some(place), None) => Ok(Some(place.to_string())),
                 (Some(_), Some(_)) if check => Err(several()),
-                (None, _) if check => {
-                    Err(invalid("a `urn:` reference means no entry of this Bundle, nor one of an earlier one"))
-                }
+                (None, _) if check => Err(invalid(
+                    "a `urn:` reference means no entry of this Bundle, nor one of an earlier one",
+                )),
                 (_, _) => Ok(None),
             };
         }
@@ -446,7 +446,8 @@ fn pushed(changes: &mut Vec<Change>, change: Change, status: StatusCode) -> Outc
 }
 
 fn too_many_conditions() -> Refusal {
-    let said = format!("more than {CONDITIONAL_MAX} references are to be searched for; split the transaction");
+    let said =
+        format!("more than {CONDITIONAL_MAX} references are to be searched for; split the transaction");
     Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly, said)
 }
 

@@ -329,7 +329,12 @@ impl Gateway {
     }
 
     /// Refuses to change what the token's filters don't let through.
-    pub(super) fn fits_now(&self, request: &Request, of: &Instance, filters: &[Filter]) -> Result<(), Refusal> {
+    pub(super) fn fits_now(
+        &self,
+        request: &Request,
+        of: &Instance,
+        filters: &[Filter],
+    ) -> Result<(), Refusal> {
         if filters.is_empty() {
             return Ok(());
         }

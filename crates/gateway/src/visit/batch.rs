@@ -35,9 +35,8 @@ impl Visits {
         }
         let turns: Vec<Turn> = {
             let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
-            let turns = charts.iter().map(|chart| {
-                Arc::clone(opening.entry((hand.clone(), *chart)).or_default())
-            });
+            let turns =
+                charts.iter().map(|chart| Arc::clone(opening.entry((hand.clone(), *chart)).or_default()));
             turns.collect()
         };
         let result = {
@@ -79,7 +78,9 @@ impl Visits {
                 // One that isn't there shows nothing, and keeps nobody from the others.
                 Err(OpenError::Unknown(chart)) if charts.remove(&chart) => continue,
                 Err(OpenError::Submit(error)) if error.reject() == Some(CLASSES_ASKED_TOO_MANY) => {
-                    return Err(too_costly("the charts hold too much to be opened together; name the patient"));
+                    return Err(too_costly(
+                        "the charts hold too much to be opened together; name the patient",
+                    ));
                 }
                 Err(error) => return Err(refused(error)),
             };

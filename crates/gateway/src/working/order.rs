@@ -100,11 +100,20 @@ impl Order {
     ///
     /// # Errors
     /// [`WorkingError::Cursor`] if they aren't keys of this order.
-    pub(super) fn after(&self, sql: &mut Sql, keys: &[Option<Vec<u8>>], rid: i64) -> Result<(), WorkingError> {
+    pub(super) fn after(
+        &self,
+        sql: &mut Sql,
+        keys: &[Option<Vec<u8>>],
+        rid: i64,
+    ) -> Result<(), WorkingError> {
         if keys.len() != self.0.len() {
             return Err(WorkingError::Cursor);
         }
-        let keys = self.0.iter().zip(keys).map(|(key, bytes)| bytes.as_deref().map(|bytes| key.value(bytes)).transpose());
+        let keys = self
+            .0
+            .iter()
+            .zip(keys)
+            .map(|(key, bytes)| bytes.as_deref().map(|bytes| key.value(bytes)).transpose());
         let keys: Vec<Option<Value>> = keys.collect::<Result<_, _>>()?;
         // By the first key in which they differ; by the number if they don't.
         sql.push(" AND (");

@@ -209,8 +209,7 @@ fn sorted(
     let mut rows: Vec<(Found, Vec<Option<Vec<u8>>>)> = rows.collect::<Result<_, _>>()?;
     let more = rows.len() > searched.count;
     rows.truncate(searched.count);
-    let next =
-        rows.last().filter(|_| more).map(|(last, keys)| Cursor { keys: keys.clone(), rid: last.rid });
+    let next = rows.last().filter(|_| more).map(|(last, keys)| Cursor { keys: keys.clone(), rid: last.rid });
     // A first page that is the last one has them all.
     let whole = (searched.after.is_none() && !more).then_some(rows.len() as u64);
     let matches = rows.into_iter().map(|(found, _)| found).collect();

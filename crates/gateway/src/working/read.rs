@@ -173,7 +173,9 @@ impl WorkingSet {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
             })?;
             let rows: Vec<(i64, String)> = rows.collect::<Result<_, _>>()?;
-            rows.into_iter().filter_map(|(kind, id)| Some(Place { kind: numbers::kind_of(kind)?, id })).collect()
+            rows.into_iter()
+                .filter_map(|(kind, id)| Some(Place { kind: numbers::kind_of(kind)?, id }))
+                .collect()
         };
         let mut seen = Vec::with_capacity(places.len());
         for place in places {

@@ -124,7 +124,15 @@ fn composites_mean_the_same_behind_chains_and_has() {
     let made = Made::new(&ward());
     let mut some = 0;
     for code in CODES {
-        for value in ["1", "2", "gt2", "le3", "2|http://unitsofmeasure.org|kg", "2000|http://unitsofmeasure.org|g", "5"] {
+        for value in [
+            "1",
+            "2",
+            "gt2",
+            "le3",
+            "2|http://unitsofmeasure.org|kg",
+            "2000|http://unitsofmeasure.org|g",
+            "5",
+        ] {
             let pair = format!("http://loinc.org|{code}${value}");
             for (kind, text) in [
                 ("Observation", format!("code-value-quantity={pair}")),
@@ -132,10 +140,16 @@ fn composites_mean_the_same_behind_chains_and_has() {
                 ("Observation", format!("combo-code-value-quantity={pair}&subject=Patient/p1")),
                 ("Observation", format!("code-value-quantity={pair},nothing$1&_total=accurate")),
                 ("Patient", format!("_has:Observation:subject:code-value-quantity={pair}")),
-                ("Patient", format!("_has:Observation:subject:component-code-value-quantity={pair}&family=a")),
+                (
+                    "Patient",
+                    format!("_has:Observation:subject:component-code-value-quantity={pair}&family=a"),
+                ),
                 ("DiagnosticReport", format!("result.code-value-quantity={pair}")),
                 ("DiagnosticReport", format!("result:Observation.combo-code-value-quantity={pair}")),
-                ("Observation", format!("subject:Patient._has:Observation:subject:code-value-quantity={pair}")),
+                (
+                    "Observation",
+                    format!("subject:Patient._has:Observation:subject:code-value-quantity={pair}"),
+                ),
             ] {
                 let query = asked(kind, &text);
                 let found = made.found(&query);
@@ -151,7 +165,8 @@ fn composites_mean_the_same_behind_chains_and_has() {
     let query = asked("Observation", "code-value-quantity=http://loinc.org|8867-4$1");
     let first = made.found(&query).remove(0);
     let place = Place { kind: "Observation", id: first.clone() };
-    let bytes = format!(r#"{{"resourceType":"Observation","id":"{first}","status":"final","code":{{"text":"x"}}}}"#);
+    let bytes =
+        format!(r#"{{"resourceType":"Observation","id":"{first}","status":"final","code":{{"text":"x"}}}}"#);
     let later = Version { version: 2, ..version(&place, bytes.as_bytes(), class(1, "general")) };
     made.set.put(&[later], &[]).unwrap();
     assert!(!made.found(&query).contains(&first));
@@ -160,14 +175,17 @@ fn composites_mean_the_same_behind_chains_and_has() {
 #[test]
 fn of_several_restrictions_one_must_let_it_through() {
     let made = Made::new(&ward());
-    let within = |text: &str| Within { kind: "Observation", conditions: asked("Observation", text).conditions };
+    let within =
+        |text: &str| Within { kind: "Observation", conditions: asked("Observation", text).conditions };
     let page = |query: &Query, within: &[Within]| -> Page {
         made.set.search(&Searched { query, within, after: None, count: 1000 }, &made.sight).unwrap()
     };
     let ids = |page: &Page| -> BTreeSet<String> {
         page.matches.iter().map(|found| found.place.id.clone()).collect()
     };
-    for text in ["_total=accurate", "_total=accurate&code=8867-4", "_total=accurate&subject=Patient/p2&_sort=-date"] {
+    for text in
+        ["_total=accurate", "_total=accurate&code=8867-4", "_total=accurate&subject=Patient/p2&_sort=-date"]
+    {
         let query = asked("Observation", text);
         for filters in [
             vec!["category=laboratory"],
@@ -183,7 +201,11 @@ fn of_several_restrictions_one_must_let_it_through() {
                 .flat_map(|filter| {
                     let filter = asked("Observation", filter);
                     let both = made.meant(&filter).into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
-                    made.meant(&query).into_iter().map(str::to_owned).filter(|id| both.contains(id)).collect::<Vec<_>>()
+                    made.meant(&query)
+                        .into_iter()
+                        .map(str::to_owned)
+                        .filter(|id| both.contains(id))
+                        .collect::<Vec<_>>()
                 })
                 .collect();
             assert_eq!(ids(&found), meant, "{text} within {filters:?}");
@@ -229,7 +251,8 @@ fn orders_are_those_that_sorting_means_page_by_page() {
     ] {
         let sort = keys(kind, text);
         let query = Query { sort: sort.clone(), ..asked(kind, "") };
-        let mut meant: Vec<&(Place, Index)> = made.visible().filter(|(place, _)| place.kind == kind).collect();
+        let mut meant: Vec<&(Place, Index)> =
+            made.visible().filter(|(place, _)| place.kind == kind).collect();
         let key = |sort: &Sort, found: &Index| sort_key(sort, found).map(|key| key.as_bytes().to_vec());
         meant.sort_by(|(_, one), (_, other)| {
             let mut way = std::cmp::Ordering::Equal;
@@ -244,7 +267,11 @@ fn orders_are_those_that_sorting_means_page_by_page() {
         });
         let meant: Vec<String> = meant.into_iter().map(|(place, _)| place.id.clone()).collect();
         for count in [2, 5, 1000] {
-            assert_eq!(search(&made.set, &query, &made.sight, count), meant, "{kind} by {text}, {count} a page");
+            assert_eq!(
+                search(&made.set, &query, &made.sight, count),
+                meant,
+                "{kind} by {text}, {count} a page"
+            );
         }
     }
 }
@@ -261,7 +288,8 @@ fn what_came_in_under_a_urn_is_found_by_it_as_far_as_it_may_be_seen() {
         Version { version: number, full_url, ..version(&place, bytes.as_bytes(), class) }
     };
     // The newest first, as a chart may be read.
-    set.put(&[named("a", 2, None, general.clone()), named("a", 1, Some("urn:uuid:a"), general.clone())], &[]).unwrap();
+    set.put(&[named("a", 2, None, general.clone()), named("a", 1, Some("urn:uuid:a"), general.clone())], &[])
+        .unwrap();
     set.put(&[named("b", 1, Some("urn:uuid:b"), class(1, "PSY"))], &[]).unwrap();
     let foreign = Version { own: false, ..named("c", 1, Some("urn:uuid:c"), class(2, "general")) };
     set.put(&[foreign, named("d", 1, Some("http://x/Patient/d"), general.clone())], &[]).unwrap();

@@ -5,7 +5,10 @@ use crate::{
     network::{ADAMS, Network},
     world::{Answer, EC, form, key_set, physician, sent, sign},
 };
-use client::{Client, Host as _, SystemHost, keys::{Lock, save_storage}};
+use client::{
+    Client, Host as _, SystemHost,
+    keys::{Lock, save_storage},
+};
 use gateway::{
     smart::{self, Keys, Scopes, TOKEN},
     start::{Config, Running},
@@ -54,8 +57,15 @@ impl Door {
         let config = gateway::start::load_config(&dir.join("gateway.toml")).unwrap();
         let reader = network.client(ADAMS).await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut door =
-            Self { network, config, running: None, http, token: String::new(), jti: AtomicU64::new(0), reader };
+        let mut door = Self {
+            network,
+            config,
+            running: None,
+            http,
+            token: String::new(),
+            jti: AtomicU64::new(0),
+            reader,
+        };
         door.start().await;
         let app = smart::Client {
             keys: Keys::Inline(key_set()),
@@ -218,7 +228,10 @@ async fn heavy_transactions_over_several_charts() {
         post("urn:uuid:p1", patient("1")),
         post("urn:uuid:p2", patient("2")),
         post("urn:uuid:o", json!({ "resourceType": "Organization", "name": "Ward 3" })),
-        post("urn:uuid:a", observation("urn:uuid:p1", &format!("Practitioner?identifier={NPI}|1"), "laboratory")),
+        post(
+            "urn:uuid:a",
+            observation("urn:uuid:p1", &format!("Practitioner?identifier={NPI}|1"), "laboratory"),
+        ),
         post("urn:uuid:b", observation("urn:uuid:p2", "urn:uuid:o", "survey")),
         post("urn:uuid:c", observation("urn:uuid:p2", "Practitioner?identifier=2", "vital-signs")),
     ];
@@ -266,11 +279,14 @@ async fn heavy_transactions_over_several_charts() {
 
 async fn one_that_fails_writes_nothing(door: &Door, one: &str, a: &str) {
     let three = |last: Value| {
-        bundle("transaction", &[
-            post("urn:uuid:x1", observation(one, "urn:uuid:x2", "survey")),
-            post("urn:uuid:x2", practitioner("9")),
-            last,
-        ])
+        bundle(
+            "transaction",
+            &[
+                post("urn:uuid:x1", observation(one, "urn:uuid:x2", "survey")),
+                post("urn:uuid:x2", practitioner("9")),
+                last,
+            ],
+        )
     };
     let to = |subject: &str, performer: &str| post("urn:uuid:x3", observation(subject, performer, "survey"));
     door.refused(&three(to("Patient?identifier=nobody", "urn:uuid:x2")), 412).await;
@@ -283,7 +299,8 @@ async fn one_that_fails_writes_nothing(door: &Door, one: &str, a: &str) {
     let put = json!({ "resource": put, "request": { "method": "PUT", "url": a } });
     door.refused(&three(matching(put.clone(), 7)), 412).await;
     door.refused(&three(matching(patch(a, &json!([])), 7)), 412).await;
-    door.refused(&three(patch(a, &json!([{ "op": "test", "path": "/status", "value": "amended" }]))), 409).await;
+    door.refused(&three(patch(a, &json!([{ "op": "test", "path": "/status", "value": "amended" }]))), 409)
+        .await;
     door.refused(&three(patch(a, &json!([{ "op": "remove", "path": "/code" }]))), 422).await;
     door.refused(&bundle("transaction", &[put.clone(), put]), 400).await;
 }
@@ -295,7 +312,10 @@ async fn patches_and_conditions(door: &Door, one: &str, a: &str, doctors: &[Stri
     let entries = [
         matching(patch(a, &amend), 1),
         post("urn:uuid:y1", observation(one, &format!("Practitioner?identifier={NPI}|1"), "survey")),
-        patch(&format!("Practitioner?identifier={NPI}|2"), &json!([{ "op": "add", "path": "/active", "value": true }])),
+        patch(
+            &format!("Practitioner?identifier={NPI}|2"),
+            &json!([{ "op": "add", "path": "/active", "value": true }]),
+        ),
         json!({ "resource": practitioner("3"),
             "request": { "method": "POST", "url": "Practitioner", "ifNoneExist": format!("identifier={NPI}|3") } }),
         json!({ "fullUrl": "urn:uuid:y2", "resource": practitioner("1"),
@@ -316,14 +336,22 @@ async fn patches_and_conditions(door: &Door, one: &str, a: &str, doctors: &[Stri
     let entries = [
         patch(&places[1], &refer),
         matching(patch(&places[1], &amend), 9),
-        patch(&format!("Practitioner?identifier={NPI}|4"), &json!([{ "op": "add", "path": "/active", "value": true }])),
+        patch(
+            &format!("Practitioner?identifier={NPI}|4"),
+            &json!([{ "op": "add", "path": "/active", "value": true }]),
+        ),
         json!({ "request": { "method": "DELETE", "url": format!("Practitioner?identifier={NPI}|3") } }),
     ];
     let answer = door.send("POST", "", Some(&bundle("batch", &entries))).await.json();
-    let statuses: Vec<&str> =
-        answer["entry"].as_array().unwrap().iter().map(|entry| &entry["response"]["status"].as_str().unwrap()[..3]).collect();
+    let statuses: Vec<&str> = answer["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["response"]["status"].as_str().unwrap()[..3])
+        .collect();
     assert_eq!(statuses, ["200", "412", "200", "204"], "{answer}");
-    let gone = json!({ "request": { "method": "DELETE", "url": format!("Practitioner?identifier={NPI}|4") } });
+    let gone =
+        json!({ "request": { "method": "DELETE", "url": format!("Practitioner?identifier={NPI}|4") } });
     let updated = json!({ "resource": { "resourceType": "Practitioner", "identifier": [{ "system": NPI, "value": "2" }],
         "id": doctors[1].split_once('/').unwrap().1, "gender": "female" },
         "request": { "method": "PUT", "url": format!("Practitioner?identifier={NPI}|2") } });

@@ -285,12 +285,16 @@ fn pages_are_sorted_whole_and_stable() {
     }
     // What comes in between two pages shifts nothing.
     let observations = query("Observation", Vec::new());
-    let first = set.search(&Searched { query: &observations, within: &[], after: None, count: 2 }, &sight).unwrap();
+    let first =
+        set.search(&Searched { query: &observations, within: &[], after: None, count: 2 }, &sight).unwrap();
     let (place, bytes) = all.iter().find(|(place, _)| place.kind == "Observation").unwrap();
     let late = Place { kind: place.kind, id: "late".into() };
     set.put(&[version(&late, bytes, class(1, "general"))], &[]).unwrap();
     let rest = set
-        .search(&Searched { query: &observations, within: &[], after: first.next.as_ref(), count: 1000 }, &sight)
+        .search(
+            &Searched { query: &observations, within: &[], after: first.next.as_ref(), count: 1000 },
+            &sight,
+        )
         .unwrap();
     let known: BTreeSet<_> = first.matches.iter().map(|found| &found.place).collect();
     assert!(rest.matches.iter().all(|found| !known.contains(&found.place)));

@@ -190,9 +190,8 @@ mod tests {
             .map(|number| {
                 let chart = scene.world.chart(RIVERSIDE, &format!("large{number}"));
                 for part in 0..4 {
-                    let opens: Vec<_> = (0..52)
-                        .map(|at| (Role::Records, tag(&format!("{part} {at}")), false))
-                        .collect();
+                    let opens: Vec<_> =
+                        (0..52).map(|at| (Role::Records, tag(&format!("{part} {at}")), false)).collect();
                     let commit = scene.world.commit(RIVERSIDE, chart, &opens, &[]);
                     scene.world.act(&key(RIVERSIDE), commit).unwrap();
                 }
