@@ -211,8 +211,18 @@ pub(crate) fn access(
         (permitted, all) if permitted == all => Outcome::Permitted,
         (_, _) => Outcome::Partly,
     };
-    let Decided { reader, purpose, extent, emergency, classes: _, index: _, expires, session_key: _, record } =
-        decided.clone();
+    let Decided {
+        reader,
+        purpose,
+        extent,
+        emergency,
+        classes: _,
+        index: _,
+        expires,
+        session_key: _,
+        record,
+        together: _,
+    } = decided.clone();
     Access {
         id: logged.tx,
         height: logged.height,

@@ -101,6 +101,7 @@ fn version(known: &Known<'_>, logged: &Logged, number: u32, newest: bool, scene:
         newest,
         bytes: served(bytes.as_bytes(), &place, number, logged.time, |_| None)?,
         source: access.0.as_bytes().to_vec(),
+        full_url: None,
         place,
     })
 }

@@ -9,8 +9,18 @@ use crate::consent::{By, Decision};
 /// The decision in plain words, a line each: who asked and what for, then class by class what was decided and why.
 #[must_use]
 pub fn explain(decided: &Decided) -> Vec<String> {
-    let Decided { reader, purpose, extent, emergency, classes, index, expires, session_key: _, record: _ } =
-        decided;
+    let Decided {
+        reader,
+        purpose,
+        extent,
+        emergency,
+        classes,
+        index,
+        expires,
+        session_key: _,
+        record: _,
+        together: _,
+    } = decided;
     let mut lines =
         vec![format!("{} asked {} for {} ({purpose}).", who(reader), how_much(extent), purpose.display())];
     if let Some(Emergency { reason, step_up }) = emergency {
