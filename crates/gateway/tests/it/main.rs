@@ -6,6 +6,7 @@
 extern crate node as horkos_node;
 
 mod any_input;
+mod audited;
 mod doors;
 mod emergency;
 mod ending;
