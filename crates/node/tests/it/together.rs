@@ -9,12 +9,10 @@ use std::collections::BTreeSet;
 
 fn note(id: &str) -> NewRecord {
     let bytes = format!(r#"{{"resourceType":"Basic","id":"{id}","code":{{"text":"note"}}}}"#);
-    let around = Around {
-        kind: "Basic".try_into().unwrap(),
-        id: id.try_into().unwrap(),
-        version: 1,
-        ..Around::default()
-    };
+    let mut around = Around::default();
+    around.kind = "Basic".try_into().unwrap();
+    around.id = id.try_into().unwrap();
+    around.version = 1;
     let bytes = Plain::new(bytes.into_bytes()).unwrap();
     NewRecord { category: Category::parse("general").unwrap(), record: Record { around, bytes } }
 }
