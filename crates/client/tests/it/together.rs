@@ -110,7 +110,7 @@ fn where_one_fails_nothing_is_written_anywhere() {
     // Refused by the ledger itself, with everything sealed and stored: the patient takes the right to write away.
     let patient = network.newcomer("lakeside-clinic", "hana");
     let until = network.inner().now.plus(Span::hours(1));
-    block_on(baker.offer_claim(foreign, patient.actor().principal().unwrap(), until)).unwrap();
+    block_on(baker.offer_claim(foreign, block_on(patient.principal()).unwrap().unwrap(), until)).unwrap();
     block_on(patient.claim(foreign)).unwrap();
     let terms = GrantTerms {
         chart: foreign,

@@ -25,6 +25,7 @@ fn version(place: Place, class: Class, number: u32, newest: bool) -> Version {
         newest,
         bytes: bytes.into_bytes(),
         source: Vec::new(),
+        full_url: None,
     }
 }
 

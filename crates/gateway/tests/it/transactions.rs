@@ -374,10 +374,9 @@ async fn several_restrictions_are_searched_together(door: &mut Door) {
     let all = count(door, "/Observation?_total=accurate").await;
     let some = count(door, "/Observation?_total=accurate&category=laboratory,survey").await;
     assert!(some < all);
-    let whole = std::mem::replace(
-        &mut door.token,
-        door.token("user/Observation.rs?category=laboratory user/Observation.rs?category=survey").await,
-    );
+    let restricted =
+        door.token("user/Observation.rs?category=laboratory user/Observation.rs?category=survey").await;
+    let whole = std::mem::replace(&mut door.token, restricted);
     assert_eq!(count(door, "/Observation?_total=accurate").await, some);
     assert_eq!(count(door, "/Observation?_total=accurate&category=vital-signs").await, 0);
     assert!(door.get("/Observation?_total=none").await.get("total").is_none());
