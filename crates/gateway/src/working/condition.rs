@@ -3,7 +3,6 @@
 
 use super::{
     numbers,
-    page::Within,
     rows::{find_system, is_of_resource},
     sight::Sight,
     sql::Sql,
@@ -14,6 +13,15 @@ use conformance::search::{
 use rusqlite::{Connection, types::Value};
 use std::rc::Rc;
 
+/// What one of several restricted scopes lets through.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// Of this type.
+    pub kind: &'static str,
+    /// All of these hold; without any, everything of the type.
+    pub conditions: Vec<Condition>,
+}
+
 /// Writes the conditions of one search.
 pub(super) struct Conditions<'a> {
     pub(super) db: &'a Connection,
@@ -23,7 +31,31 @@ pub(super) struct Conditions<'a> {
     pub(super) sql: Sql,
     /// How many resources are spoken of so far: each has an alias.
     aliases: usize,
+    /// How the resource searched is found.
+    pub(super) way: Way,
 }
+
+/// How SQLite is to find the resource searched. It doesn't know how many rows a value has, and would rather go through all
+/// classes that may be seen: with a thousand visits a thousand charts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As SQLite thinks best.
+    Any,
+    /// By type and id.
+    Id,
+    /// By the condition that finds the fewest.
+    Value,
+}
+
+impl Way {
+    /// Before a column whose index isn't to be used. Source: SQLite, Query Planning, unary `+`.
+    pub(super) fn past_index(is_past: bool) -> &'static str {
+        if is_past { "+" } else { "" }
+    }
+}
+
+/// Classes in sight from which on going through them costs more than going through the rows of a common code.
+const CLASSES_FEW: usize = 64;
 
 /// A resource that is spoken of: its alias and types.
 #[derive(Clone, Copy)]
@@ -35,12 +67,14 @@ pub(super) struct Subject<'a> {
 
 impl<'a> Conditions<'a> {
     pub(super) fn new(db: &'a Connection, sight: &'a Sight, base: &'a str) -> Self {
-        Self { db, sight, base, sql: Sql::default(), aliases: 1 }
+        Self { db, sight, base, sql: Sql::default(), aliases: 1, way: Way::Any }
     }
 
     /// Writes that the resource under this alias may be seen and isn't deleted.
     pub(super) fn visible(&mut self, alias: usize) {
-        self.sql.push(&format!("r{alias}.deleted = 0 AND r{alias}.class IN rarray("));
+        // Whoever comes along with another resource is found by what joins them.
+        let past = Way::past_index(alias > 1 || self.way != Way::Any);
+        self.sql.push(&format!("r{alias}.deleted = 0 AND {past}r{alias}.class IN rarray("));
         self.sql.bind_many(self.sight.class_array());
         self.sql.push(&format!(
             ") AND (r{alias}.shared = 0 OR NOT EXISTS (SELECT 1 FROM also a WHERE a.rid = r{alias}.rid \
@@ -67,6 +101,17 @@ impl<'a> Conditions<'a> {
         }
         self.sql.push(")");
         Ok(())
+    }
+
+    /// Chooses how the resource searched is found; before anything of it is written.
+    pub(super) fn choose(&mut self, conditions: &[Condition]) {
+        let leading = conditions.iter().filter_map(rank).min();
+        self.way = match leading {
+            Some(0) => Way::Id,
+            Some(1..=4) => Way::Value,
+            Some(5) if self.sight.classes.len() > CLASSES_FEW => Way::Value,
+            Some(_) | None => Way::Any,
+        };
     }
 
     /// Writes all conditions, the one that finds the fewest as the source of candidates.
@@ -201,20 +246,25 @@ impl<'a> Conditions<'a> {
 
     /// `_id` and `_lastUpdated`, which the row of the resource itself answers.
     fn of_resource(&mut self, alias: usize, wanted: &[Match]) -> rusqlite::Result<()> {
-        self.sql.push("(0");
+        // No index helps where a constant is one of the ways.
+        let mut or = "(";
         for wanted in wanted {
             match wanted {
                 Match::Token { system: System::Any | System::None, key: Some(key) } => {
-                    self.sql.push(&format!(" OR r{alias}.id = ")).bind(key.clone());
+                    self.sql.push(&format!("{or}r{alias}.id = ")).bind(key.clone());
                 }
                 Match::Date(prefix, Interval { from, to }) => {
-                    self.sql.push(" OR ");
+                    self.sql.push(or);
                     let (lo, hi) = (format!("r{alias}.updated"), format!("(r{alias}.updated + 1)"));
                     self.compare(*prefix, (&lo, &hi), ((*from).into(), (*to).into()));
                 }
                 // No id has a system, and nothing else compares with these.
-                _ => {}
+                _ => continue,
             }
+            or = " OR ";
+        }
+        if or == "(" {
+            self.sql.push("(0");
         }
         self.sql.push(")");
         Ok(())

@@ -1,7 +1,7 @@
 //! This file is where what matches refer to, and what refers to them, is added to a page.
 
 use super::{
-    condition::Conditions,
+    condition::{Conditions, Way},
     error::WorkingError,
     numbers,
     page::{Found, columns, found},
@@ -78,9 +78,11 @@ impl WorkingSet {
         let params = include.params.iter().map(|param| Value::from(numbers::param(include.source, param)));
         let params: Rc<Vec<Value>> = Rc::new(params.collect());
         let mut written = Conditions::new(&db, sight, self.base());
+        // What is brought along is found by the references.
+        written.way = Way::Value;
         written.sql.push(&format!("SELECT DISTINCT {} FROM ref x JOIN resource r1 ON ", columns(1)));
         if reverse {
-            written.sql.push("r1.rid = x.rid WHERE r1.kind = ");
+            written.sql.push("r1.rid = x.rid WHERE +r1.kind = ");
             written.sql.bind(numbers::kind(include.source)).push(" AND x.p IN rarray(");
             written.sql.bind_many(params).push(") AND (0");
             // Grouped by type, so that the statement stays short however many there are.

@@ -20,12 +20,13 @@ mod sight;
 mod sql;
 mod wipe;
 
+pub use condition::Within;
 pub use error::WorkingError;
 pub use everything::EverythingAsk;
 pub use include::Included;
 pub(crate) use mark::{LEDGER, ORIGIN};
 pub use mark::{PROOF, is_marked};
-pub use page::{Cursor, Found, Page, Searched, Within};
+pub use page::{Cursor, Found, Page, Searched};
 pub use place::{Class, Place};
 pub use put::Version;
 pub use read::{Held, HistoryAsk, Lies, Moment, Stored};

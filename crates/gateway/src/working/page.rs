@@ -1,7 +1,7 @@
 //! This file is where a search is carried out: matches in a stable order, page by page, counted if wanted.
 
 use super::{
-    condition::{Conditions, Subject},
+    condition::{Conditions, Subject, Way, Within},
     error::WorkingError,
     numbers,
     order::Order,
@@ -9,7 +9,7 @@ use super::{
     set::WorkingSet,
     sight::Sight,
 };
-use conformance::search::{Condition, Index, Query, Summary, Total, index, sort_key};
+use conformance::search::{Index, Query, Summary, Total, index, sort_key};
 use fhir::{Limits, json::Document};
 use primitives::Millis;
 use rusqlite::{Connection, Row, params_from_iter, types::Value};
@@ -43,15 +43,6 @@ pub struct Searched<'a> {
     pub after: Option<&'a Cursor>,
     /// Matches on a page, at most.
     pub count: usize,
-}
-
-/// What one of several restricted scopes lets through.
-#[derive(Clone, Debug)]
-pub struct Within {
-    /// Of this type.
-    pub kind: &'static str,
-    /// All of these hold; without any, everything of the type.
-    pub conditions: Vec<Condition>,
 }
 
 /// A page of matches.
@@ -139,6 +130,7 @@ impl WorkingSet {
         let query = searched.query;
         let subject = Subject { alias: 1, kinds: &query.types };
         let mut written = Conditions::new(&db, sight, self.base());
+        written.choose(&query.conditions);
         kinds(&mut written, &query.types);
         written.sql.push(" AND ");
         written.visible(1);
@@ -164,12 +156,14 @@ impl WorkingSet {
 }
 
 fn kinds(written: &mut Conditions<'_>, types: &[&'static str]) {
+    let past = Way::past_index(written.way == Way::Value);
     match types {
         [] => written.sql.push("1"),
-        [kind] => written.sql.push("r1.kind = ").bind(numbers::kind(kind)),
+        [kind] => written.sql.push(&format!("{past}r1.kind = ")).bind(numbers::kind(kind)),
         several => {
             let numbers = several.iter().map(|kind| Value::from(numbers::kind(kind))).collect();
-            written.sql.push("r1.kind IN rarray(").bind_many(std::rc::Rc::new(numbers)).push(")")
+            written.sql.push(&format!("{past}r1.kind IN rarray("));
+            written.sql.bind_many(std::rc::Rc::new(numbers)).push(")")
         }
     };
 }
@@ -276,4 +270,61 @@ fn reindex(found: &Found) -> Result<Index, WorkingError> {
     let broken = || WorkingError::NotAResource(found.place.to_string());
     let document = Document::read(&found.bytes[..], &Limits::default()).map_err(|_| broken())?;
     index(document.root()).ok_or_else(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::working::{Class, WorkingKey};
+    use primitives::{ChartId, Hash};
+    use zeroize::Zeroizing;
+
+    /// How SQLite finds the resource searched.
+    fn plan(set: &WorkingSet, kind: &str, text: &str) -> String {
+        let chart = |number: u8| ChartId(Hash([number; 32]));
+        let classes: Vec<Class> = (0..3)
+            .map(|number| Class {
+                chart: chart(number),
+                category: "general".to_owned(),
+                writer: "riverside".parse().unwrap(),
+            })
+            .collect();
+        let charts = [chart(0), chart(1), chart(2)];
+        let sight = set.sight(&classes, &charts).unwrap();
+        let pairs: Vec<(String, String)> =
+            url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+        let query = conformance::search::parse(Some(kind), &pairs, &Default::default()).unwrap();
+        let db = set.read();
+        let mut written = Conditions::new(&db, &sight, set.base());
+        written.choose(&query.conditions);
+        kinds(&mut written, &query.types);
+        written.sql.push(" AND ");
+        written.visible(1);
+        written.all(Subject { alias: 1, kinds: &query.types }, &query.conditions).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN SELECT 1 FROM resource r1 WHERE {}", written.sql.text);
+        let mut statement = db.prepare(&sql).unwrap();
+        let rows = statement
+            .query_map(params_from_iter(&written.sql.bound), |row| row.get::<_, String>("detail"))
+            .unwrap();
+        rows.map(Result::unwrap).find(|line| line.contains(" r1 ")).unwrap()
+    }
+
+    #[test]
+    fn what_finds_few_leads_and_not_all_classes_in_sight() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = WorkingKey::new(Zeroizing::new([1; 32]));
+        let set = WorkingSet::open(&dir.path().join("working.db"), &key, "http://127.0.0.1/fhir").unwrap();
+        for (kind, text, expected) in [
+            ("Observation", "patient=Patient/1&code=4548-4", "INTEGER PRIMARY KEY (rowid=?)"),
+            ("Observation", "subject=Patient/1", "INTEGER PRIMARY KEY (rowid=?)"),
+            ("Patient", "identifier=urn:x|1", "INTEGER PRIMARY KEY (rowid=?)"),
+            ("Patient", "name=ann", "INTEGER PRIMARY KEY (rowid=?)"),
+            ("Patient", "_id=1", "(kind=? AND id=?)"),
+            ("Patient", "birthdate=ge2000", "resource_class (class=? AND kind=?)"),
+            ("Patient", "_lastUpdated=ge2000", "resource_class (class=? AND kind=?"),
+        ] {
+            let plan = plan(&set, kind, text);
+            assert!(plan.contains(expected), "{kind}?{text}: {plan}");
+        }
+    }
 }
