@@ -1,50 +1,21 @@
 //! This file is where a chart's log becomes versions of AuditEvents: one resource for each access, a new version where more is
 //! known of it.
 
-use super::render::render;
+use super::{
+    render::render,
+    scene::{Known, Scene},
+};
 use crate::{
     visit::served,
     working::{Class, Place, Version},
 };
-use client::{Line, RequestName};
+use client::Line;
 use ledger::{
     Event, Logged,
-    access::{self, Decided, Finding, Repeated, Reviewed},
+    access::{Repeated, Reviewed},
 };
-use primitives::{ChartId, NetworkId, OrgId, TxId};
+use primitives::TxId;
 use std::collections::BTreeMap;
-
-/// For whom and of what is rendered.
-#[derive(Clone, Debug)]
-pub struct Scene {
-    /// The network.
-    pub network: NetworkId,
-    /// Its name.
-    pub network_name: String,
-    /// The members' names.
-    pub members: BTreeMap<OrgId, String>,
-    /// Whose gateway it is.
-    pub own: OrgId,
-    /// Whether it answers for the chart: then it sees the accesses of others too.
-    pub is_custodian: bool,
-    /// The chart.
-    pub chart: ChartId,
-    /// Under which id its patient is served.
-    pub patient: Option<String>,
-    /// For which requests the organisation's own accesses were made.
-    pub requests: BTreeMap<TxId, RequestName>,
-}
-
-/// What is known of an access by one line of the log.
-#[derive(Clone, Debug)]
-pub(super) struct Known<'a> {
-    pub(super) logged: &'a Logged,
-    pub(super) decided: &'a Decided,
-    /// How often the same was denied in a row.
-    pub(super) count: u64,
-    /// What the review of a break-glass access found.
-    pub(super) review: Option<Finding>,
-}
 
 /// All versions of AuditEvents that these lines of a chart's log tell of, in order: of the organisation's own accesses, and of
 /// those of others where it is the custodian. What is told of an access whose own line isn't among them is passed over.
@@ -87,8 +58,7 @@ pub fn events(lines: &[Line], scene: &Scene) -> Vec<Version> {
 }
 
 fn version(known: &Known<'_>, logged: &Logged, number: u32, newest: bool, scene: &Scene) -> Option<Version> {
-    let tx = known.logged.tx;
-    let access = if known.decided.together { access::beside(&tx, &scene.chart) } else { tx };
+    let access = known.access(scene);
     let place = Place::of_access(access);
     let bytes = render(known, scene).to_string();
     Some(Version {
@@ -112,10 +82,10 @@ mod tests {
     use conformance::{search, validate};
     use fhir::{Limits, json::Document};
     use ledger::{
-        access::{ClassDecision, Emergency, Extent, Reader, Reason},
+        access::{ClassDecision, Decided, Emergency, Extent, Finding, Reader, Reason},
         consent::{By, Decision, Purpose},
     };
-    use primitives::{Hash, List, Millis, PrincipalId, SecretKey, Tag};
+    use primitives::{ChartId, Hash, List, Millis, NetworkId, PrincipalId, SecretKey, Tag};
     use serde_json::Value;
 
     fn tx(number: u8) -> TxId {

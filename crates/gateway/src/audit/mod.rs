@@ -2,7 +2,9 @@
 
 mod events;
 mod render;
+mod scene;
 mod take_up;
 
-pub use events::{Scene, events};
+pub use events::events;
+pub use scene::Scene;
 pub(crate) use take_up::{TakeUpError, take_up};

@@ -4,7 +4,7 @@
 //! (PatientRead); a denied one is a decision of authorisation (AuthZconsent). A profile is named only where all of its rules
 //! are kept. Categories and classes are never told: the same AuditEvent is shown to users who may not know that they are there.
 
-use super::events::{Known, Scene};
+use super::scene::{Known, Scene};
 use crate::{
     visit::instant,
     working::{LEDGER, ORIGIN, PROOF},
@@ -157,16 +157,17 @@ fn words(permitted: bool, count: u64, deciding: &Deciding, scene: &Scene) -> Opt
 /// The way to the proof, and what the profiles have no place for.
 fn extensions(known: &Known<'_>, scene: &Scene) -> Vec<Value> {
     let Known { logged, decided, count, review } = known;
-    let (access, chart) = (logged.tx.to_string(), scene.chart.to_string());
+    let (transaction, chart) = (logged.tx.to_string(), scene.chart.to_string());
     let verify = format!(
-        "`horkos explain {access} --chart {chart}` shows the access with its proof, `horkos audit {chart}` that none is left out"
+        "`horkos explain {transaction} --chart {chart}` shows the access with its proof, `horkos audit {chart}` that none is left out"
     );
     let mut all = vec![json!({
         "url": PROOF,
         "extension": [
             { "url": "network", "valueString": scene.network.to_string() },
             { "url": "chart", "valueString": chart },
-            { "url": "access", "valueString": access },
+            { "url": "access", "valueString": known.access(scene).to_string() },
+            { "url": "transaction", "valueString": transaction },
             { "url": "height", "valueDecimal": logged.height },
             { "url": "line", "valueDecimal": logged.index },
             { "url": "time", "valueInstant": instant(logged.time) },

@@ -1,6 +1,6 @@
 //! This file is where the working set's AuditEvents are brought up to a chart's log.
 
-use super::events::{Scene, events};
+use super::{events::events, scene::Scene};
 use crate::working::{WorkingError, WorkingSet};
 use client::{Client, Line, RequestName, rpc::CallError};
 use futures::{StreamExt as _, TryStreamExt as _, stream};

@@ -3,18 +3,8 @@
 use super::gateway::Gateway;
 use crate::{http::Refusal, visit::Asking};
 use conformance::search::{Condition, Include, Query};
-use primitives::{ChartId, Millis, Span};
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
-
-/// How long the list of directories is used before the ledger is asked again.
-const LISTED_FOR: Span = Span::secs(60);
-
-/// The directories of other members, as they were listed.
-#[derive(Default)]
-pub(crate) struct Directories(Mutex<Option<(Millis, BTreeSet<ChartId>)>>);
+use primitives::ChartId;
+use std::collections::BTreeSet;
 
 impl Gateway {
     /// The organisation's own directory and those of other members, at most as many as one request may open.
@@ -33,21 +23,15 @@ impl Gateway {
 
     async fn other_directories(&self, asking: &Asking) -> Result<BTreeSet<ChartId>, Refusal> {
         let now = self.now();
-        {
-            let listed = self.directories.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((at, charts)) = &*listed
-                && now.since(*at) < LISTED_FOR
-            {
-                return Ok(charts.clone());
-            }
+        if let Some(charts) = self.directories.known(now) {
+            return Ok(charts);
         }
         let all = asking.user.client().other_directories().await.map_err(|error| {
             tracing::warn!(%error, "the node doesn't say which charts are directories");
             super::refusals::stale()
         })?;
         let charts: BTreeSet<ChartId> = all.into_iter().map(|(chart, _)| chart).collect();
-        let mut listed = self.directories.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *listed = Some((now, charts.clone()));
+        self.directories.learn(now, charts.clone());
         Ok(charts)
     }
 

@@ -1,6 +1,6 @@
 //! This file is where a gateway is put together: working set, visits, users, and what it is known as.
 
-use super::directories::Directories;
+use super::listed::Directories;
 use crate::{
     http::{IssueCode, PublicUrl, Refusal},
     smart::Authority,

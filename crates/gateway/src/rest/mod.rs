@@ -10,6 +10,7 @@ mod directories;
 mod following;
 mod gateway;
 mod interaction;
+mod listed;
 mod negotiate;
 mod openapi;
 mod operations;
