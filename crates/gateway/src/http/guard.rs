@@ -86,6 +86,7 @@ fn cors(origins: &[CorsOrigin]) -> CorsLayer {
             "if-none-exist",
             "if-none-match",
             "prefer",
+            "x-break-glass",
             "x-request-id",
         ]))
         .expose_headers(headers(&[

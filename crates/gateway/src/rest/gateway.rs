@@ -1,6 +1,6 @@
 //! This file is where a gateway is put together: working set, visits, users, and what it is known as.
 
-use super::listed::Directories;
+use super::{cursors::Cursors, listed::Directories, request::Request};
 use crate::{
     http::{IssueCode, PublicUrl, Refusal},
     smart::Authority,
@@ -48,6 +48,7 @@ pub struct Gateway {
     /// Whether web pages may call.
     pub(crate) cors: bool,
     pub(crate) settings: Settings,
+    pub(crate) cursors: Cursors,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) directories: Directories,
     /// The CapabilityStatement, once somebody has asked for it.
@@ -82,6 +83,7 @@ impl Gateway {
     pub fn new(parts: Parts) -> Arc<Self> {
         let Parts { set, visits, users, authority, own, public, cors, settings, host } = parts;
         let base = public.fhir();
+        let cursors = Cursors::new(&*host);
         Arc::new(Self {
             set,
             visits,
@@ -92,6 +94,7 @@ impl Gateway {
             public,
             cors,
             settings,
+            cursors,
             host,
             directories: Directories::default(),
             statement: OnceLock::new(),
@@ -100,6 +103,12 @@ impl Gateway {
 
     pub(crate) fn now(&self) -> Millis {
         self.host.now()
+    }
+
+    /// After which place the page that a request asks for begins.
+    pub(crate) fn cursor(&self, request: &Request) -> Result<Option<String>, Refusal> {
+        let text = request.parameter("_cursor");
+        text.map(|text| self.cursors.open(&request.asking, text)).transpose()
     }
 
     /// What the caller may see.

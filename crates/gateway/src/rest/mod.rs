@@ -6,6 +6,7 @@ mod auditing;
 mod bundles;
 mod capability;
 mod change;
+mod cursors;
 mod directories;
 mod following;
 mod gateway;

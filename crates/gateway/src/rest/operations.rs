@@ -110,8 +110,8 @@ impl Gateway {
         let since = request.parameter("_since").map(since).transpose()?;
         let from = request.parameter("start").map(|text| day(text, false)).transpose()?;
         let to = request.parameter("end").map(|text| day(text, true)).transpose()?;
-        let after = request.parameter("_cursor").map(|text| {
-            i64::from_str_radix(text, 16).map_err(|_| invalid("the page's cursor isn't one of this chart"))
+        let after = self.cursor(request)?.map(|text| {
+            i64::from_str_radix(&text, 16).map_err(|_| invalid("the page's cursor isn't one of this chart"))
         });
         let after = after.transpose()?;
         let wanted = count(request, self.settings.page_max, self.settings.page_max)?;
@@ -140,7 +140,8 @@ impl Gateway {
         };
         bundle.link("self", url(request.parameter("_cursor").map(str::to_owned)));
         if let Some((rid, _)) = found.last().filter(|_| more) {
-            bundle.link("next", url(Some(format!("{rid:x}"))));
+            let next = self.cursors.seal(&request.asking, &format!("{rid:x}"))?;
+            bundle.link("next", url(Some(next)));
         }
         let cutting = self.cutting(request)?;
         for (_, stored) in &found {

@@ -5,7 +5,7 @@ use super::{
     bundles::Bundle,
     gateway::{Gateway, told},
     interaction::Instance,
-    refusals::{gone, invalid, no_resource, not_found},
+    refusals::{gone, invalid, no_resource},
     request::{Preconditions, Request},
     searching::projected,
 };
@@ -142,7 +142,7 @@ impl Gateway {
             kind: Some(kind),
             place: of.map(|of| Place { kind: of.kind, id: of.id.clone() }),
             since: request.parameter("_since").map(since).transpose()?,
-            after: request.parameter("_cursor").map(after).transpose()?,
+            after: self.cursor(request)?.as_deref().map(after).transpose()?,
             count: count.saturating_add(1),
         };
         if let Some(of) = of {
@@ -182,7 +182,8 @@ impl Gateway {
         bundle.total((first && !more).then_some(versions.len() as u64));
         bundle.link("self", url(request.parameter("_cursor").map(str::to_owned)));
         if let Some(((at, rid, version), _)) = versions.last().filter(|_| more) {
-            bundle.link("next", url(Some(format!("{at:x}.{rid:x}.{version:x}"))));
+            let next = self.cursors.seal(&request.asking, &format!("{at:x}.{rid:x}.{version:x}"))?;
+            bundle.link("next", url(Some(next)));
         }
         let cutting = self.cutting(request)?;
         for (_, stored) in &versions {
@@ -243,7 +244,7 @@ fn after(text: &str) -> Result<(i64, i64, u32), Refusal> {
     let found = (number(), number(), number().and_then(|version| u32::try_from(version).ok()));
     match found {
         (Some(at), Some(rid), Some(version)) => Ok((at, rid, version)),
-        _ => Err(not_found("the page's cursor isn't one of this history")),
+        _ => Err(invalid("the page's cursor isn't one of a history")),
     }
 }
 

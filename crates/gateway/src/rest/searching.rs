@@ -55,7 +55,7 @@ impl Gateway {
         self.audit_for(&request.asking, &query).await?;
         self.by_chart(&mut query)?;
         let sight = self.sight(&request.asking)?;
-        let after = request.parameter("_cursor").map(Cursor::of_text).transpose().map_err(told)?;
+        let after = self.cursor(request)?.as_deref().map(Cursor::of_text).transpose().map_err(told)?;
         let count = query.count.unwrap_or(self.settings.page);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let (page, included, query) = self
@@ -96,7 +96,8 @@ impl Gateway {
             bundle.link("first", of_query(None));
         }
         if let Some(next) = &page.next {
-            bundle.link("next", of_query(Some(format!("_cursor={}", next.to_text()))));
+            let next = self.cursors.seal(&request.asking, &next.to_text())?;
+            bundle.link("next", of_query(Some(format!("_cursor={next}"))));
         }
         for found in &page.matches {
             self.found(&mut bundle, query, found, "match");
