@@ -17,7 +17,7 @@ use std::{
 };
 
 /// How long Lakeside's gateway takes at least to say that something isn't there.
-const MISSING: Span = Span(700);
+const MISSING: Span = Span(150);
 
 /// Ids of the right form that nobody has.
 const NOBODY: Named = Named {
@@ -210,7 +210,9 @@ async fn pages(hospital: &Hospital, path: &str) -> Vec<Value> {
     while let Some(next) = link(pages.last().unwrap(), "next") {
         assert!(pages.len() < 50, "pages without end");
         let token = hospital.token(ALL).await;
-        pages.push(sent(hospital.http.get(hospital.here(&next)).bearer_auth(token)).await.json());
+        let page = sent(hospital.http.get(hospital.here(&next)).bearer_auth(token)).await;
+        assert_eq!(page.status, 200, "{next}");
+        pages.push(page.json());
     }
     pages
 }
@@ -269,6 +271,13 @@ async fn own_chart_all_denied(town: &Town) {
         let created = sent(create.header("if-none-exist", format!("identifier={NUMBERS}|{number}"))).await;
         assert_eq!(created.status, 201, "{number} {known}: {}", created.json());
         assert_eq!(created.json()["meta"]["versionId"], "1");
+    }
+    for (code, known) in [("1-1", true), ("404-4", false)] {
+        let mut other = observation(&id, "1-5", None);
+        other["status"] = json!("preliminary");
+        let path = format!("/Observation?code={code}&status=final");
+        let updated = town.riverside.send("PUT", &path, &other).await;
+        assert_eq!(updated.status, 201, "{code} {known}: {}", updated.json());
     }
 }
 

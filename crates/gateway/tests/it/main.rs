@@ -13,6 +13,7 @@ mod ending;
 mod fetching;
 mod leaks;
 mod logs;
+mod manners;
 #[expect(dead_code, reason = "the nodes' own tests use more of it")]
 #[path = "../../../node/tests/it/network.rs"]
 mod network;
