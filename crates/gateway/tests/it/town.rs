@@ -156,6 +156,8 @@ impl Town {
             display: "the patient".to_owned(),
         };
         let claimed = Client::use_claim_code(&terms, &Lock::Plain, SystemHost::shared()).await.unwrap();
+        // The other hospital's node may not have got so far: to it there would be no such chart yet.
+        self.network.all_at(claimed.done.height).await;
         Patient { chart, client: self.network.client(&claimed.profile.to_string()).await }
     }
 
