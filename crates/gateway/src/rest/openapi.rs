@@ -234,7 +234,7 @@ fn parameters() -> Value {
     let any = |name: &str, says: &str| {
         json!({
             "name": name, "in": "query", "required": false, "style": "form", "explode": true, "description": says,
-            "schema": { "type": "object", "additionalProperties": { "type": "string" } },
+            "schema": { "type": "object" },
         })
     };
     let id = json!({ "type": "string", "pattern": "^[A-Za-z0-9.\\-]{1,64}$" });
@@ -361,7 +361,8 @@ fn schemas() -> Value {
                 "type": "object", "required": ["request"],
                 "properties": {
                     "fullUrl": { "type": "string" },
-                    "resource": refer("schemas", "Resource"),
+                    // Each entry of a batch is answered by itself, whatever it holds.
+                "resource": { "type": "object" },
                     "request": {
                         "type": "object", "required": ["method", "url"],
                         "properties": {
