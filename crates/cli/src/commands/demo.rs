@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::Args;
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
@@ -91,6 +91,15 @@ pub(crate) async fn run(args: Demo, ctx: &Context) -> Result<Exit, Failure> {
     }
 }
 
+/// The program's folder, if a shell wouldn't find the program by its name.
+fn unknown_folder() -> Option<PathBuf> {
+    let program = env::current_exe().ok()?;
+    let folder = program.parent()?;
+    let path = env::var_os("PATH")?;
+    let first = env::split_paths(&path).find(|folder| folder.join("horkos").is_file());
+    (first.as_deref() != Some(folder)).then(|| folder.to_owned())
+}
+
 fn folder(dir: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), Failure> {
     if let Some(dir) = dir {
         check_empty(dir)?;
@@ -125,18 +134,20 @@ async fn tour(
     stage.note("The network stays up until Ctrl-C. In another terminal:");
     stage.note("");
     stage.note(format_args!("  export HORKOS_HOME={}", plan.dir.display()));
+    if let Some(folder) = unknown_folder() {
+        stage.note(format_args!("  export PATH=\"{}:$PATH\"", folder.display()));
+    }
     for command in tour.suggestions() {
         stage.note(format_args!("  horkos {command}"));
     }
-    if let Some(door) = doors.first() {
+    let lines = tour.lines();
+    if !lines.is_empty() {
         stage.note("");
         stage.note("And over FHIR, as an app of Riverside's doctor:");
         stage.note("");
-        stage.note(format_args!("  TOKEN=$(horkos {})", door.token_command()));
-        stage.note(format_args!(
-            "  curl -H \"Authorization: Bearer $TOKEN\" {}/Patient?_count=3",
-            door.fhir()
-        ));
+        for line in lines {
+            stage.note(format_args!("  {line}"));
+        }
     }
     stage.note("");
     stage.note(format_args!("Where everything is: {}", summary.display()));

@@ -1,14 +1,11 @@
 //! This file is where an app comes in by the front door: writes and reads over FHIR, and what the ledger says of it.
 
 use super::{
-    doors::Door,
+    caller::App,
     stage::{Stage, claim},
     story::{LOOK_EVERY, SETTLE_WITHIN, Tour},
 };
-use crate::{
-    commands::gateway::token,
-    exit::{Exit, Failure},
-};
+use crate::exit::{Exit, Failure};
 use client::Line;
 use ledger::Event;
 use primitives::OrgId;
@@ -18,39 +15,6 @@ use tokio::time::sleep;
 
 /// The system of the numbers that Riverside gives its patients.
 const NUMBERS: &str = "urn:example:riverside:numbers";
-
-/// An app with its token.
-struct App<'a> {
-    door: &'a Door,
-    token: String,
-    http: reqwest::Client,
-}
-
-impl<'a> App<'a> {
-    async fn at(door: &'a Door) -> Result<Self, Failure> {
-        let answer = token::fetch(&door.token()).await?;
-        let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { door, token, http: reqwest::Client::new() })
-    }
-
-    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value), Failure> {
-        let url = format!("{}{path}", self.door.fhir());
-        let failed = |error: reqwest::Error| Failure::new(Exit::Unreachable, format!("`{url}`: {error}"));
-        let method = method.parse().map_err(|_| Failure::new(Exit::Fault, "no HTTP method"))?;
-        let mut request = self
-            .http
-            .request(method, &url)
-            .header("authorization", format!("Bearer {}", self.token))
-            .header("accept", "application/fhir+json");
-        if let Some(body) = body {
-            request = request.header("content-type", "application/fhir+json").body(body.to_string());
-        }
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        let text = response.text().await.map_err(failed)?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
-    }
-}
 
 impl Tour<'_> {
     /// An app of Riverside writes and reads; one of Lakeside asks and sees nothing, and both stand on the ledger.
@@ -65,7 +29,7 @@ impl Tour<'_> {
             riverside.fhir()
         ));
         let number = hex::encode(&client::host::random(&client::SystemHost)[..6]);
-        let (status, answer) = app.send("POST", "", Some(&transaction(&number))).await?;
+        let (status, answer) = app.post("", transaction(&number).to_string()).await?;
         claim(status == 200, format_args!("the transaction is taken: {status} {answer}"))?;
         let place = |at: usize| -> Result<String, Failure> {
             let location = answer.pointer(&format!("/entry/{at}/response/location")).and_then(Value::as_str);
@@ -73,7 +37,7 @@ impl Tour<'_> {
             place.map(str::to_owned).ok_or_else(|| Failure::new(Exit::Unverified, "an entry has no location"))
         };
         let (patient, observation) = (place(0)?, place(1)?);
-        let (status, read) = app.send("GET", &format!("/{observation}"), None).await?;
+        let (status, read) = app.get(&format!("/{observation}")).await?;
         claim(status == 200, format_args!("what was written is read: {status} {read}"))?;
         claim(
             read.pointer("/valueQuantity/value").map(Value::to_string).as_deref() == Some("6.30"),
@@ -83,19 +47,19 @@ impl Tour<'_> {
             read.pointer("/subject/reference").and_then(Value::as_str) == Some(patient.as_str()),
             "the reference within the transaction leads to the patient",
         )?;
-        let (status, found) =
-            app.send("GET", &format!("/Observation?patient={patient}&code=4548-4"), None).await?;
+        let (status, found) = app.get(&format!("/Observation?patient={patient}&code=4548-4")).await?;
         claim(status == 200 && total(&found) == Some(1), format_args!("it is found: {status} {found}"))?;
-        let (status, why) = app.send("GET", &format!("/{observation}/$explain-access"), None).await?;
+        let (status, why) = app.get(&format!("/{observation}/$explain-access")).await?;
         claim(status == 200, format_args!("it is explained: {status} {why}"))?;
         stage.command(riverside.token_command());
+        self.app_patient = Some(patient.clone());
 
         let registrar = self.client("riverside/registrar").await?;
         let chart = registrar.chart_of_token(&format!("{NUMBERS}|{number}")).await?;
         let chart = chart.ok_or_else(|| Failure::new(Exit::Unverified, "the patient's chart isn't known"))?;
         let other = App::at(lakeside).await?;
         let path = format!("/Patient?identifier=urn:horkos:chart|{chart}");
-        let (status, hidden) = other.send("GET", &path, None).await?;
+        let (status, hidden) = other.get(&path).await?;
         claim(
             status == 200 && total(&hidden) == Some(0),
             format_args!("Lakeside sees nothing: {status} {hidden}"),

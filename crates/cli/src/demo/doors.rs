@@ -13,7 +13,8 @@ use crate::{
 use primitives::OrgId;
 use serde_json::{Value, json};
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -22,6 +23,7 @@ use std::{
 const SCOPES: &str = "user/*.cruds";
 
 /// A gateway of the demonstration.
+#[derive(Clone)]
 pub(crate) struct Door {
     /// Whose it is.
     pub(crate) org: OrgId,
@@ -32,6 +34,8 @@ pub(crate) struct Door {
     address: SocketAddr,
     /// The app's private key.
     key: PathBuf,
+    /// Its public key, as a JWK Set.
+    keys: PathBuf,
     /// The practitioner for whom it acts.
     profile: String,
 }
@@ -71,15 +75,40 @@ impl Door {
         )
     }
 
+    /// Lines for a shell that get a token and use it; `patient` is one of the app's own.
+    pub(crate) fn lines(&self, patient: Option<&str>) -> Vec<String> {
+        let fhir = self.fhir();
+        let curl = |rest: String| format!("curl -H \"Authorization: Bearer $TOKEN\" {rest}");
+        let mut lines = vec![
+            format!("TOKEN=$(horkos {})", self.token_command()),
+            format!("curl {fhir}/metadata"),
+            curl(format!("'{fhir}/Patient?_count=3'")),
+        ];
+        if let Some(patient) = patient {
+            let finding = json!({
+                "resourceType": "Observation", "status": "final", "code": { "text": "Body weight" },
+                "subject": { "reference": patient }, "valueQuantity": { "value": 61.5, "unit": "kg" },
+            });
+            lines.push(curl(format!(
+                "-H 'Content-Type: application/fhir+json' -d '{finding}' {fhir}/Observation"
+            )));
+            lines.push(curl(format!("'{fhir}/Observation?patient={patient}&_include=Observation:subject'")));
+            lines.push(curl(format!("'{fhir}/{patient}/$everything'")));
+            lines.push(curl(format!("'{fhir}/{patient}/$explain-access'")));
+        }
+        lines
+    }
+
     /// For demo.json.
     pub(crate) fn summary(&self) -> Value {
         json!({
             "fhir": self.fhir(),
             "token": format!("{}/auth/token", self.public()),
+            "openapi": format!("{}/openapi.json", self.public()),
             "config": self.config,
             "log": self.log,
             "clients": [{
-                "id": Self::CLIENT, "key": self.key, "alg": "ES384", "scopes": SCOPES, "purposes": ["TREAT"],
+                "id": Self::CLIENT, "key": self.key, "jwks": self.keys, "alg": "ES384", "scopes": SCOPES, "purposes": ["TREAT"],
                 "as": self.profile,
             }],
         })
@@ -116,6 +145,13 @@ fn lay(
         &Init { config: config.clone(), system: registrar.to_owned(), listen: address, public: None },
         home,
     )?;
+    // All callers of a demonstration come from this one machine.
+    let unbounded = "\n[http]\nper_sec = 0\n";
+    OpenOptions::new()
+        .append(true)
+        .open(&config)
+        .and_then(|mut file| file.write_all(unbounded.as_bytes()))
+        .map_err(|error| Failure::file(&config, &error))?;
     let key = dir.join("demo-app.pem");
     let keys = dir.join("demo-app.jwks.json");
     let public = make_key(&key)?;
@@ -133,5 +169,5 @@ fn lay(
     })
     .map_err(|failure| Failure::new(Exit::Fault, failure.message))?;
     let log = laid.dir.join("gateway.log");
-    Ok(Door { org: laid.org.clone(), config, log, address, key, profile: doctor })
+    Ok(Door { org: laid.org.clone(), config, log, address, key, keys, profile: doctor })
 }

@@ -3,16 +3,19 @@
 
 mod app;
 mod bundles;
+mod caller;
 mod doors;
 mod emergency;
 mod lay;
 mod nodes;
+mod posting;
 mod reading;
 mod search;
 mod stage;
 mod story;
 mod writing;
 
+pub(crate) use caller::App;
 pub(crate) use doors::{Door, lay_doors};
 pub(crate) use lay::{Plan, lay_out};
 pub(crate) use nodes::{Nodes, write_summary};

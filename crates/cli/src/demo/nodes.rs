@@ -96,8 +96,7 @@ impl Nodes {
             }
         }
         for door in doors {
-            let what = format!("the gateway of {}", door.org);
-            let mut running = spawn("gateway", &door.config, &door.log, what, None)?;
+            let mut running = spawn("gateway", &door.config, &door.log, what(door), None)?;
             let answers = running.answers().await;
             self.running.push(running);
             answers?;
@@ -120,6 +119,12 @@ impl Nodes {
             .iter()
             .find(|running| running.org.as_ref() == Some(org))
             .and_then(|running| running.child.id())
+    }
+
+    /// A gateway's process, while it runs.
+    pub(crate) fn door_pid(&self, door: &Door) -> Option<u32> {
+        let what = what(door);
+        self.running.iter().find(|running| running.what == what).and_then(|running| running.child.id())
     }
 
     /// Waits until a node ends, and says whose it was; for ever if all have.
@@ -172,6 +177,10 @@ impl Running {
         lines.next_line().await.ok().flatten().ok_or_else(died)?;
         Ok(())
     }
+}
+
+fn what(door: &Door) -> String {
+    format!("the gateway of {}", door.org)
 }
 
 fn spawn_node(laid: &Laid) -> Result<Running, Failure> {

@@ -37,6 +37,8 @@ pub(crate) struct Tour<'a> {
     pub(super) imported: Vec<Imported>,
     /// The last access that somebody made.
     pub(super) access: Option<(TxId, u64)>,
+    /// The patient that the app wrote, as `Patient/1`.
+    pub(super) app_patient: Option<String>,
     /// Records of the sensitive category.
     pub(super) special: usize,
 }
@@ -109,7 +111,21 @@ pub(crate) async fn tell(tour: &mut Tour<'_>, stage: &mut Stage) {
 impl<'a> Tour<'a> {
     /// At the beginning.
     pub(crate) fn new(plan: &'a Plan, doors: &'a [Door], imports: &'a [PathBuf]) -> Self {
-        Self { plan, doors, imports, heroine: None, imported: Vec::new(), access: None, special: 0 }
+        Self {
+            plan,
+            doors,
+            imports,
+            heroine: None,
+            imported: Vec::new(),
+            access: None,
+            app_patient: None,
+            special: 0,
+        }
+    }
+
+    /// Lines for a shell that use the first front door.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.doors.first().map(|door| door.lines(self.app_patient.as_deref())).unwrap_or_default()
     }
 
     /// Commands to try once the story is told.

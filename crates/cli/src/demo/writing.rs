@@ -35,17 +35,20 @@ pub(super) fn read(content: &str) -> Result<Bundle, Failure> {
 impl Tour<'_> {
     pub(super) async fn import(&mut self, stage: &Stage) -> Result<String, Failure> {
         stage.tell(
-            "Dr. Adams imports FHIR bundles. On her machine every resource is sealed under a key of this very write; the \
-             key is shared among the trustees, the ciphertext stored by the members, and a commitment goes on the ledger. \
-             What is sensitive by law (mental health, HIV, addiction, violence) lies under keys of its own.",
+            "Riverside posts FHIR bundles to its front door, a FHIR server of its own. There every resource is sealed under a \
+             key of this very write; the key is shared among the trustees, the ciphertext stored by the members, and a \
+             commitment goes on the ledger. What is sensitive by law (mental health, HIV, addiction, violence) lies under \
+             keys of its own. Each patient gets a code, and claims her chart with a key that she makes herself.",
         );
-        let dir = bundles::write(&self.plan.dir.join("bundles"))?;
-        let mut paths = vec![dir];
-        paths.extend(self.imports.iter().cloned());
-        stage.command("--profile riverside/dr-adams import bundles");
-        let client = self.client("riverside/dr-adams").await?;
+        bundles::write(&self.plan.dir.join("bundles"))?;
         let began = Instant::now();
-        let imported = client.import(&paths, &ImportOptions::default(), &NoProgress).await?;
+        let mut imported = self.post_all().await?;
+        if !self.imports.is_empty() {
+            stage.tell("What else is to be imported Dr. Adams's machine seals itself.");
+            stage.command("--profile riverside/dr-adams import …");
+            let client = self.client("riverside/dr-adams").await?;
+            imported.extend(client.import(self.imports, &ImportOptions::default(), &NoProgress).await?);
+        }
         let seconds = began.elapsed().as_secs_f64();
         let mut table = Table::new(&["chart", "records", "height", "patient", "profile"]);
         for one in imported.iter().take(12) {
