@@ -3,6 +3,7 @@
 mod cases;
 mod cutting;
 mod examples;
+mod queries;
 mod random;
 mod refusals;
 mod shelf;
