@@ -145,8 +145,8 @@ fn lay(
         &Init { config: config.clone(), system: registrar.to_owned(), listen: address, public: None },
         home,
     )?;
-    // All callers of a demonstration come from this one machine.
-    let unbounded = "\n[http]\nper_sec = 0\n";
+    // All callers of a demonstration come from this one machine, most of them as one client.
+    let unbounded = "\n[http]\nper_sec = 0\n\n[smart]\nper_client = { burst = 1000000, per_sec = 1000000 }\n";
     OpenOptions::new()
         .append(true)
         .open(&config)

@@ -15,6 +15,7 @@ mod kill;
 mod namespace;
 mod nodes;
 mod offline;
+mod outside;
 mod place;
 mod power;
 mod rebuilt;
