@@ -1,8 +1,12 @@
 //! This file is where speed is measured: a fresh network of real node processes on this machine, a load, and medians.
 
+use super::{
+    bench_gateway::{self, GatewayBench},
+    measured::{Measured, percentile},
+};
 use crate::{
     context::Context,
-    demo::{Nodes, Plan, lay_out},
+    demo::{Nodes, Plan, lay_doors, lay_out},
     exit::{Exit, Failure},
 };
 use clap::{Args, Subcommand};
@@ -39,6 +43,7 @@ pub(crate) enum Bench {
     Ledger(LedgerBench),
     Import(ImportBench),
     Open(OpenBench),
+    Gateway(GatewayBench),
 }
 
 /// Directive-grants per second, and how long from submitting one to its receipt
@@ -107,15 +112,23 @@ pub(crate) async fn run(command: Bench, ctx: &Context) -> Result<(), Failure> {
         Bench::Ledger(args) => args.validators,
         Bench::Import(args) => args.validators,
         Bench::Open(args) => args.validators,
+        Bench::Gateway(args) => args.validators,
     };
     let dir = tempfile::Builder::new().prefix("horkos-bench-").tempdir();
     let dir = dir.map_err(|error| Failure::new(Exit::Machine, format!("no temporary folder: {error}")))?;
     let plan = lay_out(dir.path(), usize::from(validators))?;
-    let mut nodes = Nodes::start(&plan, &[]).await?;
+    let mut doors = if matches!(command, Bench::Gateway(_)) { lay_doors(&plan)? } else { Vec::new() };
+    // One hospital's front door is measured.
+    doors.truncate(1);
+    let mut nodes = Nodes::start(&plan, &doors).await?;
     let measured = match &command {
         Bench::Ledger(args) => ledger_bench(args, &plan).await,
         Bench::Import(args) => import_bench(args, &plan).await,
         Bench::Open(args) => open_bench(args, &plan).await,
+        Bench::Gateway(args) => match doors.first() {
+            Some(door) => bench_gateway::measure(args, door, nodes.door_pid(door)).await,
+            None => Err(Failure::new(Exit::Fault, "there is no gateway")),
+        },
     };
     let memory = plan.members.iter().filter_map(|member| memory_peak_mb(nodes.pid(&member.org)?)).max();
     let disk: u64 = plan.members.iter().map(|member| disk_bytes(&member.dir)).sum();
@@ -142,17 +155,9 @@ pub(crate) async fn run(command: Bench, ctx: &Context) -> Result<(), Failure> {
     if clean { Ok(()) } else { Err(Failure::new(Exit::Fault, "a node did not end cleanly")) }
 }
 
-type Measured = Result<(&'static str, serde_json::Value, serde_json::Value), Failure>;
-
 async fn profile(plan: &Plan, name: &str) -> Result<Client, Failure> {
     let name: ProfileName = name.parse()?;
     Ok(Client::connect(&plan.dir, &name, |_| None, SystemHost::shared()).await?)
-}
-
-/// Milliseconds below which the given share of values lies.
-fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    sorted.get((last as f64 * share).round() as usize).copied()
 }
 
 struct Patient {

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod bench;
+mod bench_gateway;
 pub(crate) mod chart;
 pub(crate) mod completions;
 pub(crate) mod consent;
@@ -11,6 +12,7 @@ pub(crate) mod export;
 pub(crate) mod gateway;
 pub(crate) mod help;
 pub(crate) mod import;
+mod measured;
 pub(crate) mod network;
 pub(crate) mod node;
 pub(crate) mod open;
