@@ -370,6 +370,10 @@ impl Gateway {
         let mut conditional = 0_usize;
         for entry in bundle.entries() {
             let Some(resource) = &entry.resource else { continue };
+            // What is in a Bundle that is kept as such refers to its own entries. Source: FHIR R4 bundle.html#references.
+            if resource.kind == "Bundle" {
+                continue;
+            }
             for link in links(resource.value) {
                 if resolved.contains_key(&*link.text) || !seen.insert(link.text.to_string()) {
                     continue;

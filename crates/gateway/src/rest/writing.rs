@@ -34,10 +34,22 @@ impl Gateway {
     /// 400 if it can't be read, 422 if it isn't valid.
     pub(crate) fn resource(&self, kind: &str, bytes: &[u8]) -> Result<Bundle, Refusal> {
         let limits = Limits { resource_bytes_max: client::RESOURCE_BYTES_MAX, ..Limits::default() };
+        let document = Document::read(bytes, &limits).map_err(|error| {
+            Refusal::new(StatusCode::BAD_REQUEST, IssueCode::Structure, error.to_string())
+        })?;
+        let wrapped;
+        let bytes = if kind == "Bundle" {
+            // It is kept as one resource: what is in it are no entries of this request.
+            let (head, tail) =
+                (br#"{"resourceType":"Bundle","type":"collection","entry":[{"resource":"#, b"}]}");
+            wrapped = [&head[..], bytes, tail].concat();
+            &wrapped[..]
+        } else {
+            bytes
+        };
         let bundle = fhir::bundle::read(bytes, &limits).map_err(|error| {
             Refusal::new(StatusCode::BAD_REQUEST, IssueCode::Structure, error.to_string())
         })?;
-        let document = Document::read(bytes, &limits).map_err(|error| invalid(error.to_string()))?;
         if !document.root().get("resourceType").is_some_and(|found| found.is(kind)) {
             return Err(invalid("the body's `resourceType` isn't the one of the URL"));
         }
