@@ -18,8 +18,11 @@ mod offline;
 mod outside;
 mod place;
 mod power;
+#[path = "../../../conformance/tests/it/search/queries.rs"]
+mod queries;
 mod rebuilt;
 mod run;
 mod sessions;
 mod stranger;
 mod stream;
+mod written;
