@@ -22,7 +22,8 @@ use std::{
 /// Search parameters in one request; together with `_id` fewer than the gateway takes.
 const AT_ONCE: usize = 40;
 /// For a gateway's configuration: one client asks thousands of questions.
-const UNBOUNDED: &str = "[smart]\nper_client = { burst = 1000000, per_sec = 1000000 }\n";
+const UNBOUNDED: &str =
+    "[visits]\nmissing_min = 0\n[smart]\nper_client = { burst = 1000000, per_sec = 1000000 }\n";
 /// Longest value that a request may carry.
 const BYTES_MAX: usize = 8000;
 
@@ -57,7 +58,7 @@ impl Door {
         let text = fs::read_to_string(&config).unwrap();
         fs::write(
             &config,
-            format!("{text}\n[fhir]\ncheck_references = false\n[http]\nper_sec = 0\n{UNBOUNDED}"),
+            format!("behind_proxy = true\n{text}\n[fhir]\ncheck_references = false\n{UNBOUNDED}"),
         )
         .unwrap();
         let key = home.join("riverside-hospital/gateway/demo-app.pem");

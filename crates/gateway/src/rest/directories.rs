@@ -23,7 +23,7 @@ impl Gateway {
 
     async fn other_directories(&self, asking: &Asking) -> Result<BTreeSet<ChartId>, Refusal> {
         let now = self.now();
-        if let Some(charts) = self.directories.known(now) {
+        if let Some(charts) = self.directories.known(now, self.settings.directories_listed) {
             return Ok(charts);
         }
         let all = asking.user.client().other_directories().await.map_err(|error| {

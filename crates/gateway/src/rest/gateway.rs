@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::http::StatusCode;
 use client::Host;
-use primitives::{Millis, OrgId};
+use primitives::{Millis, OrgId, Span};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, OnceLock};
 
@@ -27,11 +27,20 @@ pub struct Settings {
     pub entries_max: usize,
     /// Whether FHIR's invariants are checked besides the structure.
     pub invariants: bool,
+    /// How long the list of other members' directories is used, in milliseconds, before the ledger is asked again.
+    pub directories_listed: Span,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { check_references: true, page: 50, page_max: 1000, entries_max: 5000, invariants: true }
+        Self {
+            check_references: true,
+            page: 50,
+            page_max: 1000,
+            entries_max: 5000,
+            invariants: true,
+            directories_listed: Span::secs(60),
+        }
     }
 }
 

@@ -6,18 +6,15 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// How long the list is used before the ledger is asked again.
-const LISTED_FOR: Span = Span::secs(60);
-
 /// The directories of other members, as they were listed.
 #[derive(Default)]
 pub(crate) struct Directories(Mutex<Option<(Millis, BTreeSet<ChartId>)>>);
 
 impl Directories {
     /// The list, if it is new enough.
-    pub(super) fn known(&self, now: Millis) -> Option<BTreeSet<ChartId>> {
+    pub(super) fn known(&self, now: Millis, lasts: Span) -> Option<BTreeSet<ChartId>> {
         let listed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        listed.as_ref().filter(|(at, _)| now.since(*at) < LISTED_FOR).map(|(_, charts)| charts.clone())
+        listed.as_ref().filter(|(at, _)| now.since(*at) < lasts).map(|(_, charts)| charts.clone())
     }
 
     /// Keeps a list.

@@ -19,8 +19,8 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    fs,
-    path::Path,
+    env, fs,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 use zeroize::Zeroizing;
@@ -405,7 +405,9 @@ async fn many_charts_are_opened_by_one_access(door: &mut Door) {
 
 /// A patient's bundle as newer generators write it, with practitioners by condition, once these are there.
 async fn synthea_passes_whole(door: &Door) {
-    let folder = Path::new("/work/shared/data/synthea");
+    let shared = env::var_os("HORKOS_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
+    let folder = shared.join("synthea");
     let Ok(practitioners) = fs::read_to_string(folder.join("practitionerInformation.json")) else {
         println!("skipped: the generated patients aren't on this machine");
         return;
@@ -413,7 +415,7 @@ async fn synthea_passes_whole(door: &Door) {
     let practitioners: Value = serde_json::from_str(&practitioners).unwrap();
     let places = door.post(&practitioners).await;
     assert_eq!(places.len(), practitioners["entry"].as_array().unwrap().len());
-    let mut smallest: Vec<(u64, std::path::PathBuf)> = fs::read_dir(folder)
+    let mut smallest: Vec<(u64, PathBuf)> = fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name().to_string_lossy().contains('_'))

@@ -75,7 +75,9 @@ pub(super) async fn run(args: Start, ctx: &Context) -> Result<(), Failure> {
     let stopped = node.stop().await;
     let message = match ended.unwrap_or(stopped) {
         Termination::Fault(fault) => {
-            format!("the node stopped by a fault: {fault}; its log says more, and nothing was written since")
+            format!(
+                "the node stopped by a fault: {fault}; its log says more, as which file of a journal is damaged, and nothing was written since"
+            )
         }
         Termination::Stopped if !followed => {
             "the node stopped: it could not follow the ledger any more; its log says why".to_owned()
