@@ -82,7 +82,7 @@ impl BorshSerialize for Around {
     fn serialize<W: Write>(&self, writer: &mut W) -> IoResult<()> {
         let Self { batch, ordinal, kind, id, version, deleted, full_url, request, author, also, links } =
             self;
-        let flags = u8::from(*deleted) * DELETED | u8::from(!links.is_empty()) * LINKED;
+        let flags = (u8::from(*deleted) * DELETED) | (u8::from(!links.is_empty()) * LINKED);
         (batch, ordinal, kind, id, version, flags).serialize(writer)?;
         (full_url, request, author, also).serialize(writer)?;
         if links.is_empty() { Ok(()) } else { links.serialize(writer) }

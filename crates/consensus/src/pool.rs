@@ -356,7 +356,11 @@ mod tests {
         let all = take(&pool, 10_000);
         assert_eq!(all.iter().filter(|text| text.starts_with('p')).count(), 1, "it goes once");
         assert_eq!(all.len(), 6);
-        assert_eq!(pool.overdue(Millis(2), Millis(20), 10_000), [tx.clone()], "and is sent again once");
+        assert_eq!(
+            pool.overdue(Millis(2), Millis(20), 10_000),
+            std::slice::from_ref(&tx),
+            "and is sent again once"
+        );
         pool.finalised(&[fingerprint(&tx)]);
         assert_eq!((pool.len(), pool.lanes.len()), (5, 1));
         assert_eq!(pool.bytes(), 450);

@@ -165,7 +165,7 @@ async fn heavy_who_looked_is_told_from_the_ledger() {
         (format!("patient={patient}&entity-role=24"), count - 1),
         (format!("patient={patient}&policy=urn:horkos:policy:own-writing"), 1),
         (format!("patient={patient}&policy:missing=true"), 1),
-        (format!("patient.identifier=urn:example:numbers|Riverside-1"), count),
+        ("patient.identifier=urn:example:numbers|Riverside-1".to_owned(), count),
         (format!("_id={access}"), 1),
         (format!("patient={patient}&_tag=urn:horkos:origin|ledger"), count),
     ] {

@@ -81,7 +81,7 @@ impl Client {
             extent: Extent::All,
             session_key: session.hash(),
         };
-        let (lines, records): (Vec<(ChartId, Vec<Line>)>, Vec<Option<AuditRecord>>) =
+        let (lines, records): (Vec<_>, Vec<Option<AuditRecord>>) =
             before.into_iter().map(|before| ((before.chart, before.lines), before.record)).unzip();
         let store = async {
             let records = stream::iter(records.into_iter().flatten());

@@ -3,7 +3,7 @@
 
 use super::{
     NewRecord, Placed, WriteError,
-    commit::{Staged, TRIES, is_stale},
+    commit::{TRIES, is_stale},
     ground::Ground,
     groups::{Driving, Group, Items, PlacedIn, commits, merged},
     item::{Item, packs},
@@ -180,7 +180,7 @@ impl Client {
                 sealed_packs.push((part.chart, items.clone(), write));
             }
         }
-        let staged: Vec<((Commit, Staged), ChartId, Vec<Arc<Item>>)> = stream::iter(sealed_packs)
+        let staged: Vec<(_, ChartId, Vec<Arc<Item>>)> = stream::iter(sealed_packs)
             .map(|(chart, items, write)| async move {
                 self.stage_sealed(chart, write).await.map(|staged| (staged, chart, items))
             })

@@ -99,7 +99,7 @@ fn a_fresh_key_is_the_same_patient_and_the_old_one_nobody() {
     let name = made.profile.unwrap();
     let before = network.patient(home.path(), &name);
     let renewed = block_on(before.renew_key(&Lock::Plain)).unwrap();
-    assert_eq!(renewed.profiles, [name.clone()]);
+    assert_eq!(renewed.profiles, std::slice::from_ref(&name));
     let after = network.patient(home.path(), &name);
     assert_ne!(after.actor().key().unwrap().public(), before.actor().key().unwrap().public());
     let mine = block_on(after.charts()).unwrap();

@@ -17,14 +17,19 @@ use ledger::{
 use primitives::TxId;
 use std::collections::BTreeMap;
 
+/// What was known of an access after each line that tells of it.
+type Told<'a> = Vec<(Known<'a>, &'a Logged)>;
+/// What a line adds to what is known.
+type Change<'a> = Box<dyn Fn(&mut Known<'a>) + 'a>;
+
 /// All versions of AuditEvents that these lines of a chart's log tell of, in order: of the organisation's own accesses, and of
 /// those of others where it is the custodian. What is told of an access whose own line isn't among them is passed over.
 #[must_use]
 pub fn events(lines: &[Line], scene: &Scene) -> Vec<Version> {
-    let mut known: BTreeMap<TxId, (Known<'_>, Vec<(Known<'_>, &Logged)>)> = BTreeMap::new();
+    let mut known: BTreeMap<TxId, (Known<'_>, Told<'_>)> = BTreeMap::new();
     let mut order = Vec::new();
     for Line { logged, event } in lines {
-        let (access, change): (TxId, Box<dyn Fn(&mut Known<'_>)>) = match event {
+        let (access, change): (TxId, Change<'_>) = match event {
             Some(Event::Decided(decided)) => {
                 if decided.reader.org == scene.own || scene.is_custodian {
                     let first = Known { logged, decided, count: 1, review: None };
@@ -95,7 +100,7 @@ mod tests {
     fn reader(org: &str, role: Option<&str>, owner: bool) -> Reader {
         Reader {
             org: org.parse().unwrap(),
-            principal: (role.is_some() || owner).then(|| PrincipalId(Hash([7; 32]))),
+            principal: (role.is_some() || owner).then_some(PrincipalId(Hash([7; 32]))),
             role: role.map(|role| role.parse().unwrap()),
             key: SecretKey::from_seed(&[1; 32]).public(),
             owner,

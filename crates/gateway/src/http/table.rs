@@ -95,7 +95,6 @@ impl Routes {
     }
 
     /// What serves them.
-    #[must_use]
     pub fn into_router(self) -> Router {
         self.router
     }

@@ -97,7 +97,7 @@ impl Gateway {
             by_chart.entry(home.chart).or_default().push((at, record));
         }
         // One chart or several: it becomes final at once or not at all.
-        let (order, writes): (Vec<(ChartId, Vec<usize>)>, BTreeMap<ChartId, Vec<NewRecord>>) = by_chart
+        let (order, writes): (Vec<_>, BTreeMap<ChartId, Vec<NewRecord>>) = by_chart
             .into_iter()
             .map(|(chart, records)| {
                 let (places, records): (Vec<usize>, Vec<NewRecord>) = records.into_iter().unzip();

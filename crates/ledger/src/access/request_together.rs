@@ -207,7 +207,8 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_opens_nothing() {
-        let cases: [(&str, fn(&mut RequestTogether)); 6] = [
+        type Edit = fn(&mut RequestTogether);
+        let cases: [(&str, Edit); 6] = [
             ("ok", |_| ()),
             ("CHARTS_ASKED", |act| act.charts = List::default()),
             ("CHARTS_ASKED", |act| act.charts = asked(&[chart_named("c"), chart_named("c")])),
