@@ -476,7 +476,11 @@ pub(super) fn refused(error: OpenError) -> Refusal {
             let said = format!("the ledger refuses the access: {error}");
             Refusal::new(StatusCode::FORBIDDEN, IssueCode::BusinessRule, said)
         }
-        OpenError::Submit(_) | OpenError::Call(CallError::Unreachable { .. }) => stale(),
+        OpenError::Submit(error) => {
+            tracing::warn!(%error, "an access isn't final");
+            stale()
+        }
+        OpenError::Call(CallError::Unreachable { .. }) => stale(),
         error => {
             tracing::error!(%error, "a chart doesn't open");
             stale()

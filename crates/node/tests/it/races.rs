@@ -124,6 +124,8 @@ async fn keys_of(
     let wanted = compartments(writer, chart).await;
     let key = session();
     let access = request(reader, chart, Purpose::Treatment, &key).await;
+    // Every trustee answers by its own state: it must have executed the access.
+    network.all_at(reader.status().await.unwrap().height).await;
     let bodies = bodies(writer, chart).await;
     let bodies = bodies.into_iter().filter(|body| wanted.contains(&body.id())).map(Wanted::new);
     let mut gathering = Gathering::new(network.genesis.network(), access, 0, &key, bodies);
