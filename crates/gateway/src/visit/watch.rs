@@ -137,13 +137,18 @@ impl Watch {
     /// Listens until it is told to stop.
     pub async fn run(self: Arc<Self>, client: Client, mut stop: watch::Receiver<bool>) {
         let mut follower = client.follow();
+        let mut wait = WAIT;
         loop {
             self.take_up(&mut follower);
+            // A call that waits is broken off for a new chart; the one after that isn't, and answers at once. Else a gateway to
+            // which new charts keep coming would never hear how new the newest block is.
+            let breaks_off = wait > Span(0);
             let next = tokio::select! {
-                next = follower.next(WAIT) => Some(next),
-                () = self.wake.notified() => None,
+                next = follower.next(wait) => Some(next),
+                () = self.wake.notified(), if breaks_off => None,
                 _ = stop.changed() => return,
             };
+            wait = if next.is_some() { WAIT } else { Span(0) };
             match next {
                 None => {}
                 Some(Ok(heard)) => self.heard(&heard),
