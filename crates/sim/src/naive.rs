@@ -7,7 +7,8 @@ use crate::{
 use ledger::{
     Act, Outcome, Reject, Signed, Signer,
     access::{
-        ASK_EMPTY, CLASS_UNKNOWN, EMERGENCY_UNDECLARED, Emergency, Extent, REVIEWS_MAX, REVIEWS_OVERDUE,
+        ASK_EMPTY, CHARTS_ASKED, CLASS_UNKNOWN, DENIALS_TOO_MANY, EMERGENCY_UNDECLARED, Emergency, Extent,
+        REVIEWS_MAX, REVIEWS_OVERDUE,
     },
     charts,
     consent::{self, Directive, Purpose, Revocable},
@@ -38,7 +39,7 @@ pub struct Answer {
     pub tx: TxId,
     /// What becomes of it.
     pub outcome: Outcome,
-    /// Of an access: its classes, whether each is permitted, and the directive that this rests on.
+    /// Of an access: its classes, chart by chart, whether each is permitted, and the directive that this rests on.
     pub classes: Vec<(Tag, OrgId, bool, Option<TxId>)>,
 }
 
@@ -252,6 +253,25 @@ impl Naive {
                 let (purpose, emergency) = (act.purpose, None);
                 let (chart, extent, session_key) = (&act.chart, &act.extent, &act.session_key);
                 return self.access(now, &Asked { chart, purpose, extent, session_key, emergency });
+            }
+            Act::RequestTogether(act) => {
+                only(is_staff)?;
+                if act.purpose == Purpose::BreakGlass {
+                    return Err(EMERGENCY_UNDECLARED);
+                }
+                let distinct: BTreeSet<ChartId> = act.charts.iter().map(|asked| asked.chart).collect();
+                let is_whole = matches!(act.extent, Extent::All | Extent::General);
+                if act.charts.is_empty() || distinct.len() < act.charts.len() || !is_whole {
+                    return Err(CHARTS_ASKED);
+                }
+                // The histories never have so many classes that they are too many.
+                let (purpose, emergency) = (act.purpose, None);
+                let (extent, session_key) = (&act.extent, &act.session_key);
+                let mut told = Vec::new();
+                for chart in act.charts.iter().map(|asked| &asked.chart) {
+                    told.extend(self.access(now, &Asked { chart, purpose, extent, session_key, emergency })?);
+                }
+                return Ok(told);
             }
             Act::BreakGlass(act) => {
                 only(is_staff && !is_org)?;
@@ -522,7 +542,7 @@ impl Naive {
                     return Ok(told);
                 }
             }
-            return Err(QUOTA);
+            return Err(DENIALS_TOO_MANY);
         }
         let owner = self.state.speaks_for_owner(chart, now.signer, now.time);
         let expires = now.time.plus(self.state.params.access_life);
@@ -551,7 +571,7 @@ impl Naive {
             owner,
             permitted,
         };
-        self.state.accesses.insert(now.tx, access);
+        self.state.accesses.insert((now.tx, **id), access);
         Ok(told)
     }
 }

@@ -147,8 +147,8 @@ impl State {
         session_key: &Hash,
         now: Millis,
     ) -> bool {
-        let Some(access) = self.accesses.get(id) else { return false };
         let Some(wanted) = self.compartments.get(compartment) else { return false };
+        let Some(access) = self.accesses.get(&(*id, wanted.chart)) else { return false };
         let Some(chart) = self.charts.get(&access.chart) else { return false };
         let alive = now < access.expires
             && access.session_key == *session_key
@@ -164,7 +164,7 @@ impl State {
                 .find(|one| one.class.as_ref() == Some(&class))
                 .is_some_and(|one| wanted.opened < access.at && self.stands(chart, access, one, now)),
         };
-        alive && wanted.chart == access.chart && covered && !self.is_erased(compartment)
+        alive && covered && !self.is_erased(compartment)
     }
 
     /// Whether what was permitted still is.

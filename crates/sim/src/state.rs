@@ -107,7 +107,8 @@ pub(crate) struct State {
     pub(crate) charts: BTreeMap<ChartId, Chart>,
     pub(crate) compartments: BTreeMap<CompartmentId, Compartment>,
     pub(crate) packs: BTreeMap<PackRoot, (ChartId, u32, BTreeSet<u32>)>,
-    pub(crate) accesses: BTreeMap<TxId, Access>,
+    /// By transaction and chart: one transaction may ask for several.
+    pub(crate) accesses: BTreeMap<(TxId, ChartId), Access>,
     pub(crate) erasures: BTreeMap<TxId, BTreeSet<OrgId>>,
     /// Owner, delegate, until when.
     pub(crate) delegations: BTreeMap<(PrincipalId, PrincipalId), Millis>,

@@ -61,6 +61,7 @@ impl Door {
             gateway: self.public(),
             scopes: SCOPES.to_owned(),
             purpose: "TREAT".to_owned(),
+            signed_in: false,
         }
     }
 
@@ -164,6 +165,7 @@ fn lay(
         practitioner: Some(doctor.clone()),
         role: Some("physician".to_owned()),
         may_introspect: false,
+        may_vouch: false,
         gateway: ConfigPath { config: config.clone() },
     })
     .map_err(|failure| Failure::new(Exit::Fault, failure.message))?;

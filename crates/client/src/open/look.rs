@@ -2,7 +2,7 @@
 //! with where and when it was written, what is erased, and what wasn't given and why.
 
 use super::{
-    Ask, ClassSaid, Damaged, Distrust, Heads, NotShown, OpenError, Timings, Visit,
+    Ask, Beside, ClassSaid, Damaged, Distrust, Heads, NotShown, OpenError, Timings, Visit,
     said::{classes, withheld},
     unseal::{self, Unsealed},
     visit::{self, Asked},
@@ -102,6 +102,8 @@ pub struct Look {
     pub distrust: Vec<Distrust>,
     /// Lines of the chart's log up to and with the access: from there on it can be followed, see [`Client::follow`].
     pub lines: u64,
+    /// The charts of other patients whom its records name, each asked for as well: what the look shows rests on them too.
+    pub beside: Vec<Beside>,
     /// How long it took.
     pub timings: Timings,
 }
@@ -139,7 +141,9 @@ impl Client {
                 .unwrap_or_default(),
         };
         let mut not_shown = withheld(&visit);
-        let (found, hidden) = self.without_strangers(&visit, found).await?;
+        let all = found.len();
+        let (found, beside) = self.without_strangers(&visit, found).await?;
+        let hidden = all.saturating_sub(found.len());
         if hidden > 0 {
             not_shown.push(NotShown { records: hidden, why: WhyNot::OtherPatient });
         }
@@ -188,6 +192,7 @@ impl Client {
             damaged,
             distrust: visit.keys.distrust.clone(),
             lines: visit.lines.len() as u64,
+            beside,
             timings: visit.timings,
         })
     }

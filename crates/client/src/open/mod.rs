@@ -21,6 +21,7 @@ pub use error::OpenError;
 pub(crate) use heads::Heads;
 pub use look::{ErasedRecord, Look, Seen};
 pub use opened::{Opened, OpenedRecord};
+pub use reach::Beside;
 pub use release::{Distrust, WhyDistrusted};
 pub(crate) use said::classes;
 pub use said::{ClassSaid, NotShown, WhyNot};

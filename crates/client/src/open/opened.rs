@@ -116,6 +116,7 @@ impl Opened {
             damaged,
             distrust,
             lines: _,
+            beside: _,
             timings,
         } = look;
         let (mut older, mut deleted) = (0, 0);

@@ -8,7 +8,18 @@ use ledger::{
     consent::Purpose,
 };
 use primitives::{ChartId, List, OrgId, Tag};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+
+/// What was asked of the chart of another patient, whom a record of the one that is looked at names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The other patient's chart.
+    pub chart: ChartId,
+    /// Whether anything of it is permitted: only then is what names her shown.
+    pub permitted: bool,
+    /// Lines of its log up to and with that access; 0 if none was made.
+    pub lines: u64,
+}
 
 impl Client {
     /// How much is asked for: categories named are turned into the classes that there are.
@@ -57,33 +68,34 @@ impl Client {
         &self,
         visit: &Visit,
         found: Vec<Found>,
-    ) -> Result<(Vec<Found>, usize), OpenError> {
+    ) -> Result<(Vec<Found>, Vec<Beside>), OpenError> {
         let others: BTreeSet<ChartId> =
             found.iter().flat_map(|found| found.record.around.also.iter().copied()).collect();
-        let mut allowed: BTreeMap<ChartId, bool> = BTreeMap::new();
+        let mut all = Vec::with_capacity(others.len());
         for chart in others {
-            allowed.insert(chart, self.may_look(chart, visit.decided.purpose).await?);
+            all.push(self.may_look(chart, visit.decided.purpose).await?);
         }
-        let before = found.len();
-        let is_allowed = |found: &Found| {
-            found.record.around.also.iter().all(|chart| allowed.get(chart).copied().unwrap_or(false))
-        };
+        let allowed: BTreeSet<ChartId> =
+            all.iter().filter(|beside| beside.permitted).map(|beside| beside.chart).collect();
+        let is_allowed = |found: &Found| found.record.around.also.iter().all(|chart| allowed.contains(chart));
         let found: Vec<Found> = found.into_iter().filter(is_allowed).collect();
-        let hidden = before - found.len();
-        Ok((found, hidden))
+        Ok((found, all))
     }
 
     /// Whether the reader is permitted anything of another patient's chart: asked and recorded there like any access.
-    async fn may_look(&self, chart: ChartId, purpose: Purpose) -> Result<bool, OpenError> {
+    async fn may_look(&self, chart: ChartId, purpose: Purpose) -> Result<Beside, OpenError> {
+        let not = Beside { chart, permitted: false, lines: 0 };
         // An emergency of one patient opens nobody else's chart.
         if purpose == Purpose::BreakGlass {
-            return Ok(false);
+            return Ok(not);
         }
         let reason = Some("a record of another patient names this one".to_owned());
         let asked = Asked { chart, purpose, extent: Extent::General, emergency: None, reason, request: None };
         match self.visit(&asked, &[]).await {
-            Ok(visit) => Ok(visit.decided.permitted()),
-            Err(OpenError::Unknown(_)) => Ok(false),
+            Ok(visit) => {
+                Ok(Beside { permitted: visit.decided.permitted(), lines: visit.lines.len() as u64, ..not })
+            }
+            Err(OpenError::Unknown(_)) => Ok(not),
             Err(error) => Err(error),
         }
     }

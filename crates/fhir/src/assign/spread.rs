@@ -60,7 +60,9 @@ pub fn assign(bundle: &Bundle) -> Assignment {
     if !unknown.is_empty() {
         let group = people.of_key(String::new());
         if let Some(group) = people.groups.get_mut(group) {
-            group.entries = unknown;
+            // It may be there already: a reference without text leads to nobody too.
+            group.entries.extend(unknown);
+            group.entries.sort_by_key(|assigned| assigned.entry);
         }
     }
     assignment.groups = people.groups;

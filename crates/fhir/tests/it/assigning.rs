@@ -90,6 +90,16 @@ fn a_patient_who_is_not_in_the_file_gets_a_stub() {
 }
 
 #[test]
+fn a_reference_without_text_leads_to_nobody() {
+    check(
+        r##"- {"resourceType":"Observation"}
+            - {"resourceType":"Condition","subject":{"reference":""}}
+            - {"resourceType":"Observation"}"##,
+        "~: 0 1 2",
+    );
+}
+
+#[test]
 fn the_first_subject_has_it_and_the_others_are_named() {
     // The beneficiary before the policy holder, whatever the order of the elements.
     check(

@@ -28,6 +28,9 @@ use std::sync::Arc;
 /// The header by which an emergency is declared: the reason in words.
 pub(crate) const BREAK_GLASS: &str = "x-break-glass";
 
+/// Where load balancers ask how the gateway is.
+const HEALTH: &str = "/healthz";
+
 /// Longest reason, in bytes.
 const REASON_BYTES_MAX: usize = 2000;
 
@@ -38,14 +41,24 @@ pub fn routes(gateway: Arc<Gateway>) -> Routes {
     let headers =
         [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=3600")];
     let router = Router::new()
+        .route(HEALTH, get(health))
         .route(openapi::PATH, get(async move || (headers, document)))
         .route("/fhir", any(handle))
         .route("/fhir/", any(handle))
         .route("/fhir/{*path}", any(handle))
         .with_state(gateway);
     let mut table = table::routes();
+    table.push(Route::new("GET", HEALTH));
     table.push(Route::new("GET", openapi::PATH));
     Routes::of(router, table)
+}
+
+/// Whether there is anything to be had here now: 503 while the newest final block is too old.
+async fn health(State(gateway): State<Arc<Gateway>>) -> (StatusCode, String) {
+    match gateway.visits.fresh(gateway.now()) {
+        Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
+        Err(refusal) => (refusal.status, format!("{refusal}\n")),
+    }
 }
 
 async fn handle(State(gateway): State<Arc<Gateway>>, request: HttpRequest) -> Response<Body> {
@@ -146,7 +159,7 @@ async fn asking(gateway: &Gateway, grant: &Grant, headers: &HeaderMap) -> Result
                     "break-glass is for practitioners",
                 ));
             }
-            Some(BreakGlass { reason: reason.to_owned() })
+            Some(BreakGlass { reason: reason.to_owned(), step_up: gateway.authority.step_up(grant) })
         }
     };
     let purpose = if emergency.is_some() { Purpose::BreakGlass } else { grant.purpose };

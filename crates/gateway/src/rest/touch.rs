@@ -8,7 +8,7 @@ use super::{
 use crate::{
     http::{IssueCode, Refusal},
     visit::Asking,
-    working::{Held, Place},
+    working::{Held, Lies, Place},
 };
 use axum::http::StatusCode;
 use client::About;
@@ -20,23 +20,62 @@ use std::collections::BTreeSet;
 pub(crate) const CHART_SYSTEM: &str = "urn:horkos:chart";
 
 impl Gateway {
-    /// Opens the chart in which a resource lies, if it is known here.
+    /// Opens the chart in which a resource lies, if it is known here, and those of the other patients whom it names.
     pub(crate) async fn touch(&self, asking: &Asking, of: &Instance) -> Result<(), Refusal> {
         let place = Place { kind: of.kind, id: of.id.clone() };
-        match self.chart_of(asking, &place).await? {
+        let lies = self.set.lies(&place).map_err(told)?;
+        match self.chart_where(asking, &place, lies.as_ref()).await? {
             Some(chart) => {
                 self.open(asking, chart).await?;
-                if place.access().is_some() { self.audit_chart(asking, chart).await } else { Ok(()) }
+                if place.access().is_some() {
+                    return self.audit_chart(asking, chart).await;
+                }
+                self.touch_others(asking, &place, (chart, lies)).await
             }
             // It may lie in a directory that nobody has opened yet.
             None if fhir::types::is_directory(place.kind) => self.open_directories(asking).await,
-            None => self.visits.fresh(self.now()),
+            None => self.visits.may_ask(asking, self.now()),
+        }
+    }
+
+    /// Opens the charts of the other patients whom a resource names, if nothing else keeps it from being shown and the visit
+    /// doesn't know how they stand, as of one that was written since: it is shown only to whom each of them permits
+    /// something, and each sees who looked. An emergency opens the one that is named.
+    async fn touch_others(
+        &self,
+        asking: &Asking,
+        place: &Place,
+        (chart, lies): (ChartId, Option<Lies>),
+    ) -> Result<(), Refusal> {
+        let lies = match lies {
+            Some(lies) => Some(lies),
+            // It came in with the visit, if that permits anything.
+            None if self.visits.permits(asking, &chart) => self.set.lies(place).map_err(told)?,
+            None => None,
+        };
+        match lies {
+            Some(lies) if !lies.also.is_empty() && asking.emergency.is_none() => {
+                let others = lies.beside(&self.sight(asking)?);
+                self.open_all(asking, others).await
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
     /// The chart in which a resource lies.
     pub(crate) async fn chart_of(&self, asking: &Asking, place: &Place) -> Result<Option<ChartId>, Refusal> {
-        let lies = self.set.lies(place).map_err(told)?.map(|lies| lies.chart);
+        let lies = self.set.lies(place).map_err(told)?;
+        self.chart_where(asking, place, lies.as_ref()).await
+    }
+
+    /// The same, for whom it is known already where it lies.
+    async fn chart_where(
+        &self,
+        asking: &Asking,
+        place: &Place,
+        lies: Option<&Lies>,
+    ) -> Result<Option<ChartId>, Refusal> {
+        let lies = lies.map(|lies| lies.chart);
         if place.access().is_some() && lies.is_none() {
             return self.chart_of_access(asking, place).await;
         }
@@ -195,6 +234,9 @@ impl Gateway {
                 return Err(Refusal::new(StatusCode::FORBIDDEN, IssueCode::TooCostly, said));
             }
             charts.extend(others);
+        }
+        if charts.is_empty() && names {
+            self.visits.may_ask(asking, self.now())?;
         }
         self.open_all(asking, charts).await?;
         for place in &places {

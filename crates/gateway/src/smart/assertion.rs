@@ -27,6 +27,8 @@ const SKEW: Span = Span::secs(30);
 const JTI_BYTES_MAX: usize = 256;
 /// Most audiences of one assertion.
 const AUDIENCES_MAX: usize = 8;
+/// The authentication method that stands for more than one factor (RFC 8176 §2).
+const FACTORS: &str = "mfa";
 /// Prefixes under which a purpose of use may be written: the object identifier and the address of HL7 v3 ActReason.
 const PURPOSE_SYSTEMS: [&str; 2] =
     ["urn:oid:2.16.840.1.113883.5.8#", "http://terminology.hl7.org/CodeSystem/v3-ActReason#"];
@@ -41,6 +43,11 @@ struct Claims {
     iat: Option<f64>,
     nbf: Option<f64>,
     jti: String,
+    /// When the user signed in (OpenID Connect Core §2).
+    auth_time: Option<f64>,
+    /// By what (RFC 8176).
+    #[serde(default)]
+    amr: Vec<String>,
     #[serde(default)]
     extensions: BTreeMap<String, Value>,
 }
@@ -64,6 +71,8 @@ impl Audience {
 /// A client that showed who it is.
 pub(super) struct Known {
     pub(super) client: Client,
+    signed_in: Option<f64>,
+    factors: Vec<String>,
     extensions: BTreeMap<String, Value>,
 }
 
@@ -118,9 +127,10 @@ impl Authority {
             .take(id.clone(), now)
             .map_err(|throttled| OauthError::throttled(throttled.retry_secs, throttled.to_string()))?;
         let until = self.check(&claims, endpoint, now)?;
-        let (replay, jti) = (self.replay.clone(), claims.jti);
+        let Claims { jti, auth_time: signed_in, amr: factors, extensions, .. } = claims;
+        let replay = self.replay.clone();
         match stored(move || replay.use_up(&id, &jti, until, now)).await? {
-            Used::Now => Ok(Known { client, extensions: claims.extensions }),
+            Used::Now => Ok(Known { client, signed_in, factors, extensions }),
             Used::Before => {
                 Err(invalid("the assertion was used before; sign a new one, with a `jti` of its own"))
             }
@@ -166,6 +176,17 @@ impl Authority {
             return Err(invalid(format!("`jti` must be 1 to {JTI_BYTES_MAX} bytes")));
         }
         Ok(exp)
+    }
+
+    /// When the user signed in anew by more than one factor, as a client says that may vouch for it. What others say of that
+    /// isn't heard.
+    pub(super) fn authenticated(&self, known: &Known) -> Result<Option<Millis>, OauthError> {
+        let (true, Some(signed_in)) = (known.client.may_vouch, known.signed_in) else { return Ok(None) };
+        let at = moment(signed_in).ok_or_else(|| invalid("`auth_time` is no time in seconds"))?;
+        if at > self.host.now().plus(SKEW) {
+            return Err(invalid("`auth_time` lies ahead; check the client's clock"));
+        }
+        Ok(known.factors.iter().any(|factor| factor == FACTORS).then_some(at))
     }
 
     /// The purpose of use: the one that the assertion names, if registration and role allow it.

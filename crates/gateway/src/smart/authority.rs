@@ -35,6 +35,8 @@ pub struct Settings {
     /// For clients that act for a practitioner: the purposes that each role may name. A role that isn't listed may
     /// name none. Without any role here, only the client's registration counts.
     pub purposes_of_roles: BTreeMap<Slug, BTreeSet<Purpose>>,
+    /// How long ago, in milliseconds, a user may have signed in anew to break the glass; at most 15 minutes.
+    pub step_up_max: Span,
     /// Requests of one client.
     pub per_client: Rate,
 }
@@ -46,10 +48,14 @@ impl Default for Settings {
             reach: Reach::default(),
             roots: Vec::new(),
             purposes_of_roles: BTreeMap::new(),
+            step_up_max: Span::secs(300),
             per_client: Rate { burst: 100, per_sec: 50 },
         }
     }
 }
+
+/// The longest that signing in anew may count.
+const STEP_UP_MAX: Span = Span::secs(15 * 60);
 
 /// Longest life of an access token.
 const TOKEN_LIFE_MAX: Span = Span::hours(1);
@@ -60,6 +66,9 @@ pub enum AuthorityError {
     /// Tokens that last too long or not at all.
     #[error("`token_life` must be from 1 s to 1 h")]
     TokenLife,
+    /// A sign-in that counts for too long.
+    #[error("`step_up_max` must be at most 15 minutes")]
+    StepUp,
     /// Certificate authorities.
     #[error(transparent)]
     Roots(#[from] RootsError),
@@ -100,6 +109,9 @@ impl Authority {
     ) -> Result<Arc<Self>, AuthorityError> {
         if settings.token_life < Span::secs(1) || settings.token_life > TOKEN_LIFE_MAX {
             return Err(AuthorityError::TokenLife);
+        }
+        if settings.step_up_max > STEP_UP_MAX {
+            return Err(AuthorityError::StepUp);
         }
         if settings.reach.loopback {
             tracing::warn!("key sets may come from loopback addresses: for trying things out only");

@@ -24,6 +24,18 @@ impl Deref for Bearer {
     }
 }
 
+/// Whether a user has signed in anew just now, by more than one factor.
+#[derive(Clone, Debug)]
+pub enum StepUp {
+    /// Yes, as the client vouches.
+    Done,
+    /// The client may vouch for it and doesn't: whatever takes it is answered with this 401
+    /// `insufficient_user_authentication` (RFC 9470 §3) before anything is asked in vain.
+    Due(Box<Refusal>),
+    /// Nobody could say.
+    Unknown,
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Bearer
 where
     Arc<Authority>: FromRef<S>,
@@ -56,6 +68,19 @@ impl Authority {
         Ok(grant)
     }
 
+    /// Whether the user of a grant has signed in anew just now.
+    #[must_use]
+    pub fn step_up(&self, grant: &Grant) -> StepUp {
+        let longest = self.settings.step_up_max;
+        match grant.authenticated {
+            Some(at) if self.host.now().since(at) <= longest => StepUp::Done,
+            Some(_) | None if grant.may_vouch => {
+                StepUp::Due(Box::new(self.unauthorized(Challenge::StepUp { within_secs: longest.0 / 1000 })))
+            }
+            Some(_) | None => StepUp::Unknown,
+        }
+    }
+
     /// RFC 6750 §3. Where to get a token is told too (RFC 9728 §5.1 is for later; clients ask the well-known document).
     fn unauthorized(&self, challenge: Challenge) -> Refusal {
         let realm = self.public.fhir();
@@ -67,6 +92,13 @@ impl Authority {
             Challenge::Invalid => (
                 r#", error="invalid_token", error_description="unknown, expired or revoked""#.to_owned(),
                 "the access token is unknown, expired or revoked; get a new one",
+            ),
+            Challenge::StepUp { within_secs } => (
+                format!(
+                    r#", error="insufficient_user_authentication", error_description="the user must sign in anew, by more than one factor", max_age="{within_secs}""#
+                ),
+                "breaking the glass takes a user who has just signed in anew, by more than one factor; get a token whose \
+                 assertion says so in `auth_time` and `amr`",
             ),
         };
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, IssueCode::Login, words);
@@ -83,6 +115,7 @@ enum Challenge {
     Missing,
     Malformed,
     Invalid,
+    StepUp { within_secs: u64 },
 }
 
 fn presented(headers: &HeaderMap) -> Result<Secret, Challenge> {

@@ -107,6 +107,9 @@ pub struct Client {
     pub principal: Principal,
     /// Whether it may ask about tokens of others, as a resource server does.
     pub may_introspect: bool,
+    /// Whether the organisation believes it when it says that its user has just signed in anew, by more than one factor:
+    /// what breaking the glass takes.
+    pub may_vouch: bool,
     /// Whether it may come in.
     pub enabled: bool,
     /// When it was registered.
@@ -137,6 +140,9 @@ pub enum ClientError {
     /// No purpose at all.
     #[error("name at least one purpose of use, as TREAT")]
     NoPurpose,
+    /// Somebody to vouch for.
+    #[error("a client without a practitioner has no user to vouch for; name one with --as and --role")]
+    Vouching,
     /// The practitioner's profile.
     #[error("`{0}` is no profile name; write group/name, as riverside/dr-adams")]
     Profile(String),
@@ -158,6 +164,7 @@ impl Client {
             purposes,
             principal,
             may_introspect: _,
+            may_vouch,
             enabled: _,
             created: _,
         } = self;
@@ -175,6 +182,9 @@ impl Client {
                 true
             }
         };
+        if *may_vouch && !practitioner {
+            return Err(ClientError::Vouching);
+        }
         if scopes.is_empty() {
             return Err(ClientError::NoScope);
         }

@@ -80,8 +80,8 @@ impl Clients {
             if count >= CLIENTS_MAX {
                 return Ok(None);
             }
-            let sql = "INSERT INTO client (id, name, keys, scopes, purposes, principal, may_introspect, enabled, created)
-                       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
+            let sql = "INSERT INTO client (id, name, keys, scopes, purposes, principal, may_introspect, enabled, created, may_vouch)
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
             Ok(Some(tx.execute(
                 sql,
                 params![
@@ -94,6 +94,7 @@ impl Clients {
                     client.may_introspect,
                     client.enabled,
                     column(client.created),
+                    client.may_vouch,
                 ],
             )?))
         })?;
@@ -167,8 +168,7 @@ impl Clients {
     }
 }
 
-const SELECT: &str =
-    "SELECT id, name, keys, scopes, purposes, principal, may_introspect, enabled, created FROM client";
+const SELECT: &str = "SELECT id, name, keys, scopes, purposes, principal, may_introspect, enabled, created, may_vouch FROM client";
 
 pub(super) fn get(db: &Connection, id: &ClientId) -> Result<Option<Client>, StoreError> {
     let mut query = db.prepare_cached(&format!("{SELECT} WHERE id = ?"))?;
@@ -193,6 +193,7 @@ fn client(row: &Row<'_>) -> Result<Client, StoreError> {
         may_introspect: row.get(6)?,
         enabled: row.get(7)?,
         created: time(row.get(8)?),
+        may_vouch: row.get(9)?,
     })
 }
 

@@ -12,7 +12,8 @@ use std::{
 };
 
 /// What takes a store from one format to the next; the store's format is how many of them it has seen.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE client (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -42,7 +43,12 @@ const STEPS: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX token_expires ON token (expires);
     CREATE INDEX token_client ON token (client);
-"];
+",
+    "
+    ALTER TABLE client ADD COLUMN may_vouch INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE token ADD COLUMN authenticated INTEGER;
+",
+];
 
 /// The store doesn't do what it should.
 #[derive(Debug, thiserror::Error)]

@@ -78,6 +78,7 @@ async fn token(State(authority): Shared, request: Request) -> Result<Response<Bo
         ));
     }
     let purpose = authority.purpose(&known)?;
+    let authenticated = authority.authenticated(&known)?;
     let Known { client, .. } = known;
     let secret = Secret::of(&authority.random());
     let (tokens, now, life) = (authority.tokens.clone(), authority.host.now(), authority.settings.token_life);
@@ -88,7 +89,8 @@ async fn token(State(authority): Shared, request: Request) -> Result<Response<Bo
         "scope": scopes.to_string(),
     });
     let client_id = client.id.clone();
-    let issued = stored(move || tokens.issue(&secret, &client, (&scopes, purpose), now, life)).await?;
+    let issued =
+        stored(move || tokens.issue(&secret, &client, (&scopes, purpose, authenticated), now, life)).await?;
     let token = issued.map_err(|TooMany| {
         OauthError::throttled(
             10,
@@ -132,6 +134,10 @@ fn active(authority: &Authority, grant: &Grant) -> Value {
     });
     if let Principal::Practitioner { profile, role } = &grant.principal {
         body["act_as"] = json!({ "profile": profile, "role": role });
+    }
+    // RFC 9470 §6.2.
+    if let Some(at) = grant.authenticated {
+        body["auth_time"] = json!(at.0 / 1000);
     }
     body
 }

@@ -28,7 +28,7 @@ mod token;
 
 pub use self::client::{Client, ClientError, ClientId, ClientIdError, Keys, Principal};
 pub use authority::{Authority, AuthorityError, Settings};
-pub use bearer::Bearer;
+pub use bearer::{Bearer, StepUp};
 pub use clients::{AddError, BackupError, CLIENTS_MAX, Clients};
 pub use db::StoreError;
 pub use discovery::{configuration, security};

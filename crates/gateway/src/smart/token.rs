@@ -28,6 +28,10 @@ pub struct Grant {
     pub scopes: Scopes,
     /// Why it asks.
     pub purpose: Purpose,
+    /// When its user signed in anew, by more than one factor, as its client vouches; none if nobody vouched.
+    pub authenticated: Option<Millis>,
+    /// Whether its client may vouch for that.
+    pub may_vouch: bool,
     /// Names the token in logs and visits without being of use to anybody: the first half of its hash, in hex.
     pub token: String,
     /// When it was issued.
@@ -91,7 +95,7 @@ impl Tokens {
         &self,
         secret: &Secret,
         client: &Client,
-        (scopes, purpose): (&Scopes, Purpose),
+        (scopes, purpose, authenticated): (&Scopes, Purpose, Option<Millis>),
         now: Millis,
         life: Span,
     ) -> Result<Result<String, TooMany>, StoreError> {
@@ -108,8 +112,8 @@ impl Tokens {
                 return Ok(Err(TooMany));
             }
             tx.execute(
-                "INSERT INTO token (hash, client, scopes, purpose, principal, issued, expires)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO token (hash, client, scopes, purpose, principal, issued, expires, authenticated)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     hash.as_slice(),
                     client.id.as_str(),
@@ -117,7 +121,8 @@ impl Tokens {
                     purpose.code(),
                     principal,
                     column(now),
-                    column(expires)
+                    column(expires),
+                    authenticated.map(column),
                 ],
             )?;
             Ok(Ok(name_of(&hash)))
@@ -130,16 +135,17 @@ impl Tokens {
         self.db.read(|db| {
             let mut query = db.prepare_cached(
                 "SELECT token.hash, client.id, client.name, token.scopes, token.purpose, token.principal,
-                        token.issued, token.expires
+                        token.issued, token.expires, token.authenticated, client.may_vouch
                  FROM token JOIN client ON client.id = token.client
                  WHERE token.hash = ? AND client.enabled AND token.expires > ?",
             )?;
             let found = query.query_row(params![hash.as_slice(), column(now)], |row| {
                 let kept: [u8; 32] = row.get(0)?;
                 let texts: [String; 5] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
-                Ok((kept, texts, time(row.get(6)?), time(row.get(7)?)))
+                let vouched = (row.get::<_, Option<i64>>(8)?.map(time), row.get(9)?);
+                Ok((kept, texts, time(row.get(6)?), time(row.get(7)?), vouched))
             });
-            let Some((kept, [client, client_name, scopes, purpose, whose], issued, expires)) =
+            let Some((kept, [client, client_name, scopes, purpose, whose], issued, expires, vouched)) =
                 found.optional()?
             else {
                 return Ok(None);
@@ -153,6 +159,8 @@ impl Tokens {
                 principal: principal(&whose)?,
                 scopes: Scopes::parse(&scopes).map_err(|_| StoreError::Damaged("token's scopes"))?,
                 purpose: purpose.parse().map_err(|_| StoreError::Damaged("token's purpose"))?,
+                authenticated: vouched.0,
+                may_vouch: vouched.1,
                 token: name_of(&hash),
                 issued,
                 expires,

@@ -1,6 +1,7 @@
 //! This file is where it stands who asks, and why: what a visit belongs to.
 
 use super::users::User;
+use crate::{http::Refusal, smart::StepUp};
 use client::RequestName;
 use ledger::consent::Purpose;
 use std::sync::Arc;
@@ -19,10 +20,12 @@ pub struct Asking {
 }
 
 /// A declared emergency, as a header says it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub struct BreakGlass {
     /// Why, in words: goes, sealed, into the chart's audit record.
     pub reason: String,
+    /// Whether the user has just signed in anew.
+    pub step_up: StepUp,
 }
 
 /// By what visits are told apart.
@@ -34,6 +37,19 @@ pub(super) struct Hand {
 }
 
 impl Asking {
+    /// What a new access is refused with until the user has signed in anew.
+    pub(super) fn due(&self) -> Option<&Refusal> {
+        match self.emergency.as_ref()?.step_up {
+            StepUp::Due(ref refusal) => Some(refusal),
+            StepUp::Done | StepUp::Unknown => None,
+        }
+    }
+
+    /// Whether the user has just signed in anew for an emergency.
+    pub(super) fn stepped_up(&self) -> bool {
+        self.emergency.as_ref().is_some_and(|emergency| matches!(emergency.step_up, StepUp::Done))
+    }
+
     pub(super) fn hand(&self) -> Hand {
         Hand {
             user: self.user.name().to_owned(),

@@ -3,15 +3,15 @@
 
 use super::{
     asking::Asking,
-    visits::{LOOKS, Turn, Visits, refused},
+    visits::{LOOKS, Turn, Visits},
 };
 use crate::http::{IssueCode, Refusal};
 use axum::http::StatusCode;
 use client::open::OpenError;
-use ledger::access::{CHARTS_TOGETHER_MAX, CLASSES_ASKED_TOO_MANY};
+use ledger::access::{CHARTS_TOGETHER_MAX, CLASSES_ASKED_TOO_MANY, DENIALS_TOO_MANY};
 use primitives::ChartId;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, PoisonError},
 };
 
@@ -26,10 +26,12 @@ impl Visits {
         let now = asking.user.client().host().now();
         self.fresh(now)?;
         let mut charts = charts;
-        charts.retain(|chart| !self.lasts(&hand, chart, now));
+        let may_ask = self.may_ask(asking, now);
+        charts.retain(|chart| !self.goes_on(asking, chart, now, may_ask.is_ok()));
         if charts.is_empty() {
             return Ok(());
         }
+        may_ask?;
         if asking.emergency.is_some() {
             return Err(too_costly("break-glass opens one chart at a time; name the patient"));
         }
@@ -71,8 +73,7 @@ impl Visits {
         while !charts.is_empty() {
             let some: Vec<ChartId> = charts.iter().copied().take(CHARTS_TOGETHER_MAX).collect();
             // What happens from here on ends the visits, even before they have begun.
-            let marks: BTreeMap<ChartId, u64> =
-                some.iter().map(|chart| (*chart, self.watch.mark(chart))).collect();
+            let mark = self.watch.mark();
             let looks = match client.look_together(&some, asking.purpose, asking.request.as_ref()).await {
                 Ok(looks) => looks,
                 // One that isn't there shows nothing, and keeps nobody from the others.
@@ -82,13 +83,20 @@ impl Visits {
                         "the charts hold too much to be opened together; name the patient",
                     ));
                 }
-                Err(error) => return Err(refused(error)),
+                // Those that aren't denied are permitted each by itself.
+                Err(OpenError::Submit(error)) if error.reject() == Some(DENIALS_TOO_MANY) => {
+                    for chart in &some {
+                        self.look(asking, &hand, *chart, mark).await?;
+                    }
+                    charts.retain(|chart| !some.contains(chart));
+                    continue;
+                }
+                Err(error) => return Err(self.refused(error, client.host().now())),
             };
             for look in looks {
-                let mark = marks.get(&look.chart).copied().unwrap_or_default();
                 self.taken_in(asking, &hand, look, mark).await?;
             }
-            charts.retain(|chart| !marks.contains_key(chart));
+            charts.retain(|chart| !some.contains(chart));
         }
         Ok(())
     }

@@ -16,12 +16,18 @@ use client::{
     open::{Ask, Emergency, Look, OpenError},
     rpc::CallError,
 };
-use ledger::access::Reason;
+use ledger::{
+    access::{DENIALS_TOO_MANY, Reason},
+    reject,
+};
 use primitives::{ChartId, Millis, OrgId, Span, TxId};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// How visits go.
@@ -57,18 +63,53 @@ impl Default for Settings {
 /// How often it is looked whether a visit's time has come, if nothing else happens.
 const TEND: Span = Span::secs(1);
 
+/// How long nothing is asked of the ledger after it said that the organisation has used up its share.
+const CROWDED: Span = Span::secs(5);
+
 /// How often a chart is looked at for one request, if things go on happening in it that end visits.
 pub(super) const LOOKS: u32 = 3;
 
 /// One visit.
 #[derive(Clone, Debug)]
 struct Visit {
-    access: TxId,
+    /// None if the ledger didn't even record that it was denied.
+    access: Option<TxId>,
     height: u64,
     classes: BTreeSet<Class>,
+    /// The charts of other patients whom its records name, each with whether anything of it is permitted: it ends with them.
+    beside: BTreeMap<ChartId, bool>,
+    /// What all of that lets be seen, as long as nothing new came into the working set.
+    sight: Option<Sight>,
     /// Whether the organisation answers for the chart.
     is_custodian: bool,
+    /// Whether its user had just signed in anew for it.
+    stepped_up: bool,
     until: Millis,
+}
+
+impl Visit {
+    /// One that shows nothing, until then.
+    fn blind(until: Millis) -> Self {
+        Self {
+            access: None,
+            height: 0,
+            classes: BTreeSet::new(),
+            beside: BTreeMap::new(),
+            sight: None,
+            is_custodian: false,
+            stepped_up: false,
+            until,
+        }
+    }
+
+    /// What it lets be seen. No class that it holds is taken out of the working set as long as it lasts.
+    fn sees(&self, set: &WorkingSet, chart: &ChartId) -> Result<Sight, WorkingError> {
+        if self.classes.is_empty() {
+            return Ok(Sight::default());
+        }
+        let beside = self.beside.iter().filter(|(_, permitted)| **permitted).map(|(chart, _)| chart);
+        set.sight_beside(&self.classes, [chart], beside)
+    }
 }
 
 /// What a visit rests on, for those who ask why.
@@ -106,6 +147,8 @@ pub struct Visits {
     wiping: Arc<Mutex<()>>,
     /// One access at a time for a hand and a chart: who comes second gets the first one's visit.
     pub(super) opening: Mutex<BTreeMap<(Hand, ChartId), Turn>>,
+    /// Until when no access is asked for, as the organisation has used up what the ledger takes from it.
+    crowded: AtomicU64,
 }
 
 impl Visits {
@@ -120,6 +163,7 @@ impl Visits {
             rounds: Arc::default(),
             wiping: Arc::default(),
             opening: Mutex::default(),
+            crowded: AtomicU64::new(0),
         })
     }
 
@@ -145,6 +189,26 @@ impl Visits {
         }
     }
 
+    /// As [`Visits::fresh`], and whether an access could be made now: asked where none is made too, so that what isn't there
+    /// answers like that for which it would be refused.
+    ///
+    /// # Errors
+    /// 503 with `Retry-After`, 401 for an emergency before which the user must sign in anew.
+    pub fn may_ask(&self, asking: &Asking, now: Millis) -> Result<(), Refusal> {
+        self.fresh(now)?;
+        if let Some(refusal) = asking.due() {
+            return Err(refusal.clone());
+        }
+        let until = Millis(self.crowded.load(Ordering::Acquire));
+        if now < until { Err(crowded()) } else { Ok(()) }
+    }
+
+    /// Whether a visit lasts, so that no access is needed. If none can be made now, only one that permits something does.
+    pub(super) fn goes_on(&self, asking: &Asking, chart: &ChartId, now: Millis, may_ask: bool) -> bool {
+        let lasts = self.lasts(&asking.hand(), chart, now);
+        lasts && (may_ask || self.permits(asking, chart))
+    }
+
     /// Makes sure of a visit: one that lasts, or a new access. Whether anything was permitted shows in what is then seen.
     ///
     /// # Errors
@@ -153,9 +217,14 @@ impl Visits {
         let hand = asking.hand();
         let now = asking.user.client().host().now();
         self.fresh(now)?;
-        if self.lasts(&hand, &chart, now) {
+        if asking.stepped_up() {
+            self.forget_unproven(&hand, &chart);
+        }
+        let may_ask = self.may_ask(asking, now);
+        if self.goes_on(asking, &chart, now, may_ask.is_ok()) {
             return Ok(());
         }
+        may_ask?;
         let turn = {
             let mut opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(opening.entry((hand.clone(), chart)).or_default())
@@ -174,7 +243,7 @@ impl Visits {
     async fn opened(&self, asking: &Asking, hand: &Hand, chart: ChartId) -> Result<(), Refusal> {
         for _ in 0..LOOKS {
             // What happens from here on ends the visit, even before it has begun; what happened before is heard right after.
-            let mark = self.watch.mark(&chart);
+            let mark = self.watch.mark();
             if self.lasts(hand, &chart, asking.user.client().host().now()) {
                 return Ok(());
             }
@@ -183,17 +252,66 @@ impl Visits {
         Ok(())
     }
 
-    async fn look(&self, asking: &Asking, hand: &Hand, chart: ChartId, mark: u64) -> Result<(), Refusal> {
+    pub(super) async fn look(
+        &self,
+        asking: &Asking,
+        hand: &Hand,
+        chart: ChartId,
+        mark: u64,
+    ) -> Result<(), Refusal> {
         let client = asking.user.client();
         let ask = Ask {
-            // Nobody proved once more who it is: a token of a program says nothing of who sits before it.
-            emergency: asking.emergency.as_ref().map(|_| Emergency { reason: Reason::Life, step_up: false }),
+            emergency: asking
+                .emergency
+                .as_ref()
+                .map(|_| Emergency { reason: Reason::Life, step_up: asking.stepped_up() }),
             reason: asking.emergency.as_ref().map(|emergency| emergency.reason.clone()),
             request: asking.request.clone(),
             ..Ask::all(chart, asking.purpose)
         };
-        let look = client.look(&ask).await.map_err(refused)?;
-        self.taken_in(asking, hand, look, mark).await
+        match client.look(&ask).await {
+            Ok(look) => self.taken_in(asking, hand, look, mark).await,
+            Err(OpenError::Submit(error)) if error.reject() == Some(DENIALS_TOO_MANY) => {
+                tracing::warn!(
+                    user = asking.user.name(),
+                    "so many accesses were denied that no more are recorded"
+                );
+                self.denied(hand, chart, client.host().now());
+                Ok(())
+            }
+            Err(error) => Err(self.refused(error, client.host().now())),
+        }
+    }
+
+    /// Forgets that an emergency was denied before its user signed in anew.
+    fn forget_unproven(&self, hand: &Hand, chart: &ChartId) {
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(round) = rounds.get_mut(hand)
+            && round.visits.get(chart).is_some_and(|visit| !visit.stepped_up && visit.classes.is_empty())
+        {
+            round.visits.remove(chart);
+        }
+    }
+
+    /// Remembers that a chart shows nothing though the ledger has recorded no denial.
+    fn denied(&self, hand: &Hand, chart: ChartId, now: Millis) {
+        let until = now.plus(self.settings.denied);
+        // No sign-in would change it.
+        let visit = Visit { stepped_up: true, ..Visit::blind(until) };
+        let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        rounds.entry(hand.clone()).or_default().visits.insert(chart, visit);
+    }
+
+    /// How an access that couldn't be made is told.
+    pub(super) fn refused(&self, error: OpenError, now: Millis) -> Refusal {
+        if let OpenError::Submit(submit) = &error
+            && submit.reject() == Some(reject::QUOTA)
+        {
+            tracing::warn!("the organisation has used up what the ledger takes from it in this window");
+            self.crowded.store(now.plus(CROWDED).0, Ordering::Release);
+            return crowded();
+        }
+        refused(error)
     }
 
     /// Takes in what a look brought, and lets the visit begin. `mark` is from before the look.
@@ -206,26 +324,35 @@ impl Visits {
     ) -> Result<(), Refusal> {
         let client = asking.user.client();
         let chart = look.chart;
-        let visit = self.visit(&look, client.host().now());
-        let lines = look.lines;
+        let visit = self.visit(asking, &look, client.host().now());
+        let (lines, besides) = (look.lines, look.beside.clone());
         let (set, own, hand) = (self.set.clone(), self.own.clone(), hand.clone());
         let (rounds, wiping) = (Arc::clone(&self.rounds), Arc::clone(&self.wiping));
         let taken_in = client::host::heavy(&**client.host(), move || {
             let _nobody_wipes = wiping.lock().unwrap_or_else(PoisonError::into_inner);
             ingest(&set, &own, &look)?;
             let mut rounds = rounds.lock().unwrap_or_else(PoisonError::into_inner);
+            for round in rounds.values_mut() {
+                if let Some(other) = round.visits.get_mut(&chart) {
+                    // Its classes may be in the working set only now.
+                    (other.sight, round.sight) = (None, None);
+                }
+            }
             let round = rounds.entry(hand).or_default();
             round.visits.insert(chart, visit);
             round.sight = None;
             Ok(())
         });
         taken_in.await.map_err(broken)?;
+        for other in besides.iter().filter(|other| other.lines > 0) {
+            self.watch.follow(other.chart, other.lines, mark);
+        }
         // Only now: what is heard ends the visits that stand there, and this one must be among them.
         self.watch.follow(chart, lines, mark);
         Ok(())
     }
 
-    fn visit(&self, look: &Look, now: Millis) -> Visit {
+    fn visit(&self, asking: &Asking, look: &Look, now: Millis) -> Visit {
         let permitted = look.classes.iter().filter(|class| class.decision.permit);
         let mut classes: BTreeSet<Class> = permitted
             .filter_map(|class| {
@@ -245,7 +372,16 @@ impl Visits {
         let until = now.plus(lasts);
         // An access outlives the directive that permits it; what it brought is shown no longer than that.
         let until = [look.expires, look.turns].into_iter().flatten().fold(until, Millis::min);
-        Visit { access: look.access, height: look.as_of.height, classes, is_custodian, until }
+        let stepped_up = asking.stepped_up();
+        Visit {
+            access: Some(look.access),
+            height: look.as_of.height,
+            classes,
+            beside: look.beside.iter().map(|other| (other.chart, other.permitted)).collect(),
+            is_custodian,
+            stepped_up,
+            ..Visit::blind(until)
+        }
     }
 
     pub(super) fn lasts(&self, hand: &Hand, chart: &ChartId, now: Millis) -> bool {
@@ -263,17 +399,25 @@ impl Visits {
         if changed.is_empty() {
             return;
         }
+        let mut ended = changed.clone();
         for chart in &erased {
             if let Err(error) = self.set.hollow(chart) {
                 tracing::error!(%error, "what was erased can't be wiped from the working set");
             }
         }
         for round in rounds.values_mut() {
-            round.visits.retain(|chart, _| !changed.contains(chart));
+            round.visits.retain(|chart, visit| {
+                let is_over =
+                    changed.contains(chart) || visit.beside.keys().any(|other| changed.contains(other));
+                if is_over {
+                    ended.insert(*chart);
+                }
+                !is_over
+            });
             round.sight = None;
         }
         drop(rounds);
-        for chart in changed {
+        for chart in ended {
             self.tidy(&chart);
         }
     }
@@ -328,7 +472,9 @@ impl Visits {
                 }
             }
             rounds.retain(|_, round| !round.visits.is_empty());
-            let needed = rounds.values().flat_map(|round| round.visits.keys().copied()).collect();
+            let visits = rounds.values().flat_map(|round| &round.visits);
+            let needed =
+                visits.flat_map(|(chart, visit)| visit.beside.keys().chain([chart]).copied()).collect();
             // Under the lock: who opens a chart asks for it to be followed only after the visit stands here.
             self.watch.make_room(&needed);
         }
@@ -347,7 +493,7 @@ impl Visits {
             self.set.purge(&chart, &BTreeSet::new())?;
             // The newest; of the others it is heard when they are next opened, before anything of them is served.
             if place < FOLLOWED_MAX / 2 {
-                self.watch.follow(chart, lines, self.watch.mark(&chart));
+                self.watch.follow(chart, lines, self.watch.mark());
             }
         }
         Ok(())
@@ -378,9 +524,10 @@ impl Visits {
                 lasts
             });
             let until = round.visits.values().map(|visit| visit.until).min().unwrap_or(now);
-            let classes = round.visits.values().flat_map(|visit| &visit.classes);
-            let charts = round.visits.iter().filter(|(_, visit)| !visit.classes.is_empty());
-            let sight = self.set.sight(classes, charts.map(|(chart, _)| chart)).map_err(broken)?;
+            for (chart, visit) in round.visits.iter_mut().filter(|(_, visit)| visit.sight.is_none()) {
+                visit.sight = Some(visit.sees(&self.set, chart).map_err(broken)?);
+            }
+            let sight = Sight::all(round.visits.values().filter_map(|visit| visit.sight.as_ref()));
             round.sight = Some((until, sight.clone()));
             sight
         };
@@ -400,13 +547,21 @@ impl Visits {
         visits.filter(|(_, visit)| now < visit.until).map(|(chart, _)| *chart).collect()
     }
 
+    /// Whether there is a visit in a chart that permits anything.
+    pub(crate) fn permits(&self, asking: &Asking, chart: &ChartId) -> bool {
+        let now = asking.user.client().host().now();
+        let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let visit = rounds.get(&asking.hand()).and_then(|round| round.visits.get(chart));
+        visit.is_some_and(|visit| now < visit.until && !visit.classes.is_empty())
+    }
+
     /// What the visit in a chart rests on, if there is one.
     #[must_use]
     pub fn seen(&self, asking: &Asking, chart: &ChartId) -> Option<Seen> {
         let rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         let visit = rounds.get(&asking.hand())?.visits.get(chart)?;
         Some(Seen {
-            access: visit.access,
+            access: visit.access?,
             height: visit.height,
             classes: visit.classes.clone(),
             until: visit.until,
@@ -428,6 +583,9 @@ impl Visits {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         for round in rounds.values_mut() {
             round.sight = None;
+            for visit in round.visits.values_mut() {
+                visit.sight = None;
+            }
         }
     }
 
@@ -437,12 +595,14 @@ impl Visits {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         for round in rounds.values_mut() {
             for class in classes {
-                if round.visits.get(&class.chart).is_some_and(|visit| !visit.classes.contains(class)) {
-                    round.visits.remove(&class.chart);
+                match round.visits.get_mut(&class.chart) {
+                    // A class that is new to the working set has a number only now.
+                    Some(visit) if visit.classes.contains(class) => visit.sight = None,
+                    Some(_) => drop(round.visits.remove(&class.chart)),
+                    None => continue,
                 }
+                round.sight = None;
             }
-            // A class that is new to the working set has a number only now.
-            round.sight = None;
         }
     }
 }
@@ -456,13 +616,21 @@ fn stale() -> Refusal {
     .retry_after(5)
 }
 
+fn crowded() -> Refusal {
+    Refusal::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        IssueCode::Throttled,
+        "the organisation has used up its share of the ledger for now; nothing is served unrecorded, try again soon",
+    )
+    .retry_after(CROWDED.0 / 1000)
+}
+
 fn broken(error: WorkingError) -> Refusal {
     tracing::error!(%error, "the working set fails");
     Refusal::fault()
 }
 
-/// How an access that couldn't be made is told.
-pub(super) fn refused(error: OpenError) -> Refusal {
+fn refused(error: OpenError) -> Refusal {
     match error {
         OpenError::Unknown(_) => {
             Refusal::new(StatusCode::NOT_FOUND, IssueCode::NotFound, "there is no such resource")

@@ -37,8 +37,10 @@ struct State {
     leaving: BTreeSet<ChartId>,
     followed: BTreeSet<ChartId>,
     changed: Changed,
-    /// How often something happened in a chart: so that what happens while a chart is being opened isn't missed.
-    marks: BTreeMap<ChartId, u64>,
+    /// How often something happened, in whatever chart.
+    happened: u64,
+    /// How often until it last happened in a chart: so that what happens while a chart is being opened isn't missed.
+    last: BTreeMap<ChartId, u64>,
 }
 
 /// In which charts something happened.
@@ -64,15 +66,15 @@ impl Watch {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes how things stand in a chart that is about to be opened.
-    pub(super) fn mark(&self, chart: &ChartId) -> u64 {
-        self.state(|state| state.marks.get(chart).copied().unwrap_or(0))
+    /// Notes how things stand before a chart is opened.
+    pub(super) fn mark(&self) -> u64 {
+        self.state(|state| state.happened)
     }
 
     /// Follows a chart from this line of its log on. If something happened since the mark, the visit ends at once.
     pub(super) fn follow(&self, chart: ChartId, lines: u64, mark: u64) {
         self.state(|state| {
-            if state.marks.get(&chart).copied().unwrap_or(0) != mark {
+            if state.last.get(&chart).is_some_and(|last| *last > mark) {
                 state.changed.charts.insert(chart);
             }
             state.leaving.remove(&chart);
@@ -108,7 +110,8 @@ impl Watch {
         self.state(|state| {
             for line in heard.lines.iter().filter(|line| ends(line.event.as_ref())) {
                 let chart = line.logged.chart;
-                *state.marks.entry(chart).or_default() += 1;
+                state.happened += 1;
+                state.last.insert(chart, state.happened);
                 state.changed.charts.insert(chart);
                 if matches!(line.event, Some(Event::ErasureOrdered(_)) | None) {
                     state.changed.erased.insert(chart);

@@ -80,7 +80,7 @@ impl<'a> Conditions<'a> {
             ") AND (r{alias}.shared = 0 OR NOT EXISTS (SELECT 1 FROM also a WHERE a.rid = r{alias}.rid \
              AND a.chart NOT IN rarray("
         ));
-        self.sql.bind_many(self.sight.chart_array());
+        self.sql.bind_many(self.sight.named_array());
         self.sql.push(")))");
     }
 

@@ -3,6 +3,7 @@
 use super::{error::WorkingError, numbers, place::Place, set::WorkingSet, sight::Sight};
 use primitives::{ChartId, Hash, Millis};
 use rusqlite::{OptionalExtension as _, Row};
+use std::collections::BTreeSet;
 
 /// One version of a resource as it is served.
 #[derive(Clone, PartialEq, Eq)]
@@ -43,6 +44,9 @@ pub struct Lies {
     pub own: bool,
     /// What was put in as [`super::Version::source`].
     pub source: Vec<u8>,
+    /// The charts of the other patients whom it names, each with its number.
+    pub also: Vec<(i64, ChartId)>,
+    class: i64,
 }
 
 /// A place in a history: time, resource and version.
@@ -143,7 +147,7 @@ impl WorkingSet {
                 kind,
                 id,
                 sight.class_array(),
-                sight.chart_array(),
+                sight.named_array(),
                 since,
                 at,
                 rid,
@@ -221,7 +225,9 @@ impl WorkingSet {
         let db = self.read();
         let found = db
             .prepare_cached(
-                "SELECT c.chart, r.version, coalesce(k.category, ''), coalesce(k.own, 0), r.source
+                "SELECT c.chart, r.version, coalesce(k.category, ''), coalesce(k.own, 0), r.source, r.class,
+                     CASE WHEN r.shared THEN (SELECT group_concat(o.id || ' ' || hex(o.chart)) FROM also a JOIN chart o ON o.id = a.chart
+                         WHERE a.rid = r.rid) END
                  FROM resource r JOIN chart c ON c.id = r.chart LEFT JOIN class k ON k.id = r.class
                  WHERE r.kind = ?1 AND r.id = ?2",
             )?
@@ -232,6 +238,8 @@ impl WorkingSet {
                     category: row.get(2)?,
                     own: row.get(3)?,
                     source: row.get(4)?,
+                    class: row.get(5)?,
+                    also: row.get::<_, Option<String>>(6)?.iter().flat_map(|all| charts(all)).collect(),
                 })
             })
             .optional()?;
@@ -239,9 +247,30 @@ impl WorkingSet {
     }
 }
 
+impl Lies {
+    /// The charts that have to be open too before it may be shown to whom this sight is: none if what lies here isn't
+    /// within it at all.
+    #[must_use]
+    pub fn beside(&self, sight: &Sight) -> BTreeSet<ChartId> {
+        let seen = sight.classes.contains(&self.class);
+        let others = self.also.iter().filter(|(number, _)| seen && !sight.named.contains(number));
+        others.map(|(_, chart)| *chart).collect()
+    }
+}
+
+/// Charts with their numbers as the statement above writes them.
+fn charts(all: &str) -> impl Iterator<Item = (i64, ChartId)> {
+    all.split(',').filter_map(|text| {
+        let (number, text) = text.split_once(' ')?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some((number.parse().ok()?, ChartId(Hash(bytes))))
+    })
+}
+
 /// Whether the caller has a permitted access to the chart of every other patient whom the resource names.
 fn all_seen(db: &rusqlite::Connection, rid: i64, sight: &Sight) -> rusqlite::Result<bool> {
     let mut also = db.prepare_cached("SELECT chart FROM also WHERE rid = ?1")?;
     let charts: Vec<i64> = also.query_map([rid], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(charts.iter().all(|chart| sight.charts.contains(chart)))
+    Ok(charts.iter().all(|chart| sight.named.contains(chart)))
 }

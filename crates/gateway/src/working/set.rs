@@ -153,6 +153,16 @@ impl WorkingSet {
         classes: impl IntoIterator<Item = &'a Class>,
         charts: impl IntoIterator<Item = &'a ChartId>,
     ) -> Result<Sight, WorkingError> {
+        self.sight_beside(classes, charts, [])
+    }
+
+    /// The same, and in which charts something is permitted of patients who are named beside.
+    pub(crate) fn sight_beside<'a>(
+        &self,
+        classes: impl IntoIterator<Item = &'a Class>,
+        charts: impl IntoIterator<Item = &'a ChartId>,
+        beside: impl IntoIterator<Item = &'a ChartId>,
+    ) -> Result<Sight, WorkingError> {
         let db = self.read();
         let mut found = BTreeSet::new();
         for class in classes {
@@ -165,11 +175,14 @@ impl WorkingSet {
                 .optional()?;
             found.extend(number);
         }
-        let mut numbers = BTreeSet::new();
+        let (mut numbers, mut others) = (BTreeSet::new(), BTreeSet::new());
         for chart in charts {
             numbers.extend(find_chart(&db, chart)?);
         }
-        Ok(Sight::new(found, numbers))
+        for chart in beside {
+            others.extend(find_chart(&db, chart)?);
+        }
+        Ok(Sight::new(found, numbers, &others))
     }
 
     /// The classes of a chart that the working set holds anything of.

@@ -2,12 +2,13 @@
 //! status, headers and body, and cost as much.
 
 use crate::{
+    network::until,
     town::{ALL, Hospital, LAKESIDE, NUMBERS, Patient, RIVERSIDE, Town, observation, patient},
     world::{Answer, sent},
 };
 use client::audit::What;
 use fhir::category::Category;
-use gateway::working::Calls;
+use gateway::{visit::foreign_id, working::Calls};
 use ledger::{Event, consent::Effect};
 use primitives::Span;
 use serde_json::{Value, json};
@@ -235,6 +236,7 @@ async fn heavy_what_is_hidden_answers_like_what_is_not_there() {
     own_chart_all_denied(&town).await;
     own_chart_partly_denied(&town).await;
     foreign_chart(&town).await;
+    two_patients(&town).await;
     town.close().await;
 }
 
@@ -411,4 +413,69 @@ async fn foreign_chart(town: &Town) {
     let absent = Named { patient: &nobody.0, observation: &nobody.1, ..NOBODY };
     let ways = alike(lakeside, &format!("{WAYS}\n{FOREIGN_WAYS}"), &hidden, &absent).await;
     println!("{ways} ways to ask for what another organisation wrote and took back");
+}
+
+/// What names two patients takes what both permit: whoever opens the chart in which it lies asks the other patient too, who
+/// sees who looked.
+async fn two_patients(town: &Town) {
+    let lakeside = &town.lakeside;
+    let (id, _, psy) = registered(town, "7").await;
+    let (other, ..) = registered(town, "8").await;
+    let mut both = observation(&id, "7-3", None);
+    both["focus"] = json!([{ "reference": format!("Patient/{other}") }]);
+    let both = town.riverside.create(&both).await;
+    assert_eq!(town.riverside.get(&format!("/Observation/{both}")).await.status, 200);
+    let there = |kind: &str, id: &str| foreign_id(&RIVERSIDE.parse().unwrap(), kind, id);
+    let (patient, both) = (there("Patient", &id), there("Observation", &both));
+    let path = format!("/Observation/{both}");
+    let (first, second) = (town.claimed("7").await, town.claimed("8").await);
+    let by_chart = format!("/Patient?identifier=urn:horkos:chart|{}", first.chart);
+    let looks = async || {
+        let log = town.log(second.chart).await;
+        let decided = log.iter().filter_map(|line| match &line.event {
+            Some(Event::Decided(decided)) if &*decided.reader.org.0 == LAKESIDE => Some(decided.permitted()),
+            _ => None,
+        });
+        decided.collect::<Vec<bool>>()
+    };
+
+    let psychiatric = first.says(Effect::Permit, LAKESIDE, psychiatric(), None).await;
+    opened(lakeside, &by_chart, &format!("/Observation/{}", there("Observation", &psy))).await;
+    assert_eq!(lakeside.get(&path).await.status, 404);
+    assert_eq!(
+        looks().await,
+        Vec::<bool>::new(),
+        "it wouldn't be shown anyway: the second patient isn't asked for"
+    );
+
+    first.says(Effect::Permit, LAKESIDE, What::General, None).await;
+    opened(lakeside, &by_chart, &format!("/Patient/{patient}")).await;
+    assert_eq!(lakeside.get(&path).await.status, 404);
+    assert_eq!(looks().await, [false]);
+    let hidden = Named { patient: &patient, observation: &both, number: "7", code: "7-3" };
+    let nobody = format!("x.{}", "2".repeat(40));
+    let absent = Named { patient: &patient, observation: &nobody, number: "7", code: "404-4" };
+    let ways: String = WAYS
+        .lines()
+        .filter(|way| way.contains("{o}") && !way.contains("{p}") && !way.contains("{n}"))
+        .map(|way| format!("{way}\n"))
+        .collect();
+    let ways = alike(lakeside, &ways, &hidden, &absent).await;
+    println!("{ways} ways to ask for what names a second patient who denies it");
+
+    let grant = second.says(Effect::Permit, LAKESIDE, What::General, None).await;
+    opened(lakeside, &by_chart, &path).await;
+    assert_eq!(looks().await.last(), Some(&true));
+    second.takes_back(&grant).await;
+    lakeside.comes_to(&path, 404).await;
+    first.takes_back(&psychiatric).await;
+}
+
+/// Looks a chart up until what was just permitted in it is there.
+async fn opened(hospital: &Hospital, by_chart: &str, path: &str) {
+    until(path, async || {
+        hospital.get(by_chart).await;
+        (hospital.get(path).await.status == 200).then_some(())
+    })
+    .await;
 }

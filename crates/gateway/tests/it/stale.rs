@@ -4,10 +4,13 @@
 use crate::{
     network::until,
     town::{Hospital, Town, observation, patient},
-    world::Answer,
+    world::{Answer, sent},
 };
 use primitives::Span;
 use serde_json::json;
+
+/// Charts that are made in a row.
+const NEW_CHARTS: u64 = 24;
 
 async fn refused(hospital: &Hospital, path: &str) -> Answer {
     until("503", async || Some(hospital.get(path).await).filter(|answer| answer.status == 503)).await
@@ -29,6 +32,15 @@ async fn heavy_a_ledger_that_stands_still_serves_nothing() {
     let read = format!("/Observation/{general}");
     assert_eq!(town.riverside.get(&read).await.status, 200);
 
+    // New charts that keep coming, each of which is to be followed, don't keep the gateway from hearing of blocks.
+    let before = town.riverside.wire.heard();
+    for number in 0..NEW_CHARTS {
+        let id = town.riverside.create(&patient(&format!("new-{number}"))).await;
+        assert_eq!(town.riverside.get(&format!("/Patient/{id}")).await.status, 200);
+    }
+    let heard = town.riverside.wire.heard() - before;
+    assert!(heard >= NEW_CHARTS / 4, "heard {heard} times while {NEW_CHARTS} charts were made");
+
     // The other member's node ends: Riverside's own still answers, but no block is final any more.
     town.network.nodes[1].take().unwrap().stop().await;
     refused(&town.riverside, &read).await;
@@ -37,6 +49,7 @@ async fn heavy_a_ledger_that_stands_still_serves_nothing() {
     for path in [&read, &search, &everything, "/Observation/_history", "/Observation/nobody", "?_id=1"] {
         assert_stale(&town.riverside.get(path).await, path);
     }
+    assert_eq!(sent(town.riverside.http.get(town.riverside.at("/healthz"))).await.status, 503);
     let write = town.riverside.send("POST", "/Observation", &observation(&id, "1-2", None)).await;
     assert_stale(&write, "a write");
     let entry = json!({ "request": { "method": "GET", "url": format!("Observation/{general}") } });
@@ -47,6 +60,7 @@ async fn heavy_a_ledger_that_stands_still_serves_nothing() {
 
     town.network.start(1).await;
     town.riverside.comes_to(&read, 200).await;
+    assert_eq!(sent(town.riverside.http.get(town.riverside.at("/healthz"))).await.status, 200);
 
     // The way to the node is cut: the same, though the ledger goes on.
     town.riverside.wire.cut();

@@ -47,7 +47,9 @@ pub(crate) const NUMBERS: &str = "urn:example:numbers";
 
 /// An app that may do everything.
 pub(crate) const APP: &str = "app";
-/// All that the app may be granted.
+/// The same practitioner's other app, which may vouch that she has just signed in anew.
+pub(crate) const WARD: &str = "ward";
+/// All that an app may be granted.
 pub(crate) const ALL: &str = "user/*.cruds";
 
 const fn staff(profile: &'static str) -> Person {
@@ -240,7 +242,10 @@ impl Hospital {
         change(&mut config);
         let clock = Arc::new(Shifted(AtomicI64::new(0)));
         let running = Running::start(&config, None, Arc::clone(&clock) as Arc<dyn Host>).await.unwrap();
-        running.clients().add(&app(people[0].profile)).unwrap();
+        let app = app(people[0].profile);
+        running.clients().add(&app).unwrap();
+        let ward = smart::Client { id: WARD.parse().unwrap(), may_vouch: true, ..app };
+        running.clients().add(&ward).unwrap();
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -273,19 +278,26 @@ impl Hospital {
 
     /// What an app that does everything right says of itself.
     pub(crate) fn assertion(&self) -> String {
+        self.assertion_of(APP, None)
+    }
+
+    /// The same of one of the apps, with how many seconds ago its user signed in, and by what.
+    pub(crate) fn assertion_of(&self, client: &str, signed_in: Option<(i64, &[&str])>) -> String {
         let now = self.clock.now().0 / 1000;
-        sign(
-            &EC,
-            &json!({
-                "iss": APP,
-                "sub": APP,
-                "aud": format!("{}{TOKEN}", public(self.org)),
-                "exp": now + 240,
-                "iat": now,
-                "jti": format!("jti-{}", self.jti.fetch_add(1, Ordering::SeqCst)),
-                "extensions": { "hl7-b2b": { "purpose_of_use": ["urn:oid:2.16.840.1.113883.5.8#TREAT"] } },
-            }),
-        )
+        let mut claims = json!({
+            "iss": client,
+            "sub": client,
+            "aud": format!("{}{TOKEN}", public(self.org)),
+            "exp": now + 240,
+            "iat": now,
+            "jti": format!("jti-{}", self.jti.fetch_add(1, Ordering::SeqCst)),
+            "extensions": { "hl7-b2b": { "purpose_of_use": ["urn:oid:2.16.840.1.113883.5.8#TREAT"] } },
+        });
+        if let Some((ago, factors)) = signed_in {
+            claims["auth_time"] = json!(now.saturating_add_signed(-ago));
+            claims["amr"] = json!(factors);
+        }
+        sign(&EC, &claims)
     }
 
     /// Asks for a token.
@@ -304,6 +316,12 @@ impl Hospital {
     pub(crate) async fn token(&self, scope: &str) -> String {
         let answer = self.ask_token(&self.assertion(), scope).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.json());
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A token of the app that may vouch, whose user has just signed in by more than one factor.
+    pub(crate) async fn vouched(&self) -> String {
+        let answer = self.ask_token(&self.assertion_of(WARD, Some((1, &["mfa"]))), ALL).await;
         answer.json()["access_token"].as_str().unwrap().to_owned()
     }
 
@@ -352,6 +370,7 @@ fn app(practitioner: &str) -> smart::Client {
             role: "physician".parse().unwrap(),
         },
         may_introspect: false,
+        may_vouch: false,
         enabled: true,
         created: SystemHost.now(),
     }

@@ -10,7 +10,10 @@ use axum::{
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
@@ -28,6 +31,7 @@ struct Inside {
     node: SocketAddr,
     http: reqwest::Client,
     calls: Mutex<BTreeMap<String, u64>>,
+    heard: AtomicU64,
     open: watch::Sender<bool>,
 }
 
@@ -37,6 +41,7 @@ impl Wire {
             node,
             http: reqwest::Client::builder().no_proxy().tcp_nodelay(true).build().unwrap(),
             calls: Mutex::default(),
+            heard: AtomicU64::new(0),
             open: watch::Sender::new(true),
         });
         let routes = Router::new()
@@ -52,6 +57,11 @@ impl Wire {
     /// Calls since this was last asked, by method, but for listening.
     pub(crate) fn calls(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut self.inside.calls.lock().unwrap())
+    }
+
+    /// How often listening was answered so far: not how often it was broken off.
+    pub(crate) fn heard(&self) -> u64 {
+        self.inside.heard.load(Ordering::SeqCst)
     }
 
     /// From now on nothing comes through until [`Self::mend`].
@@ -82,7 +92,13 @@ async fn carry(
     let opened = inside.open.subscribe().wait_for(|open| *open).await.is_ok();
     assert!(opened, "the way is kept as long as anybody is on it");
     match inside.http.post(format!("http://{}/v1/{method}", inside.node)).body(call).send().await {
-        Ok(answer) => (answer.status(), answer.bytes().await.unwrap_or_default()),
+        Ok(answer) => {
+            let answer = (answer.status(), answer.bytes().await.unwrap_or_default());
+            if method == LISTENING {
+                inside.heard.fetch_add(1, Ordering::SeqCst);
+            }
+            answer
+        }
         Err(_) => (StatusCode::BAD_GATEWAY, Bytes::new()),
     }
 }

@@ -116,6 +116,7 @@ pub(crate) fn physician(id: &str) -> Client {
             role: "physician".parse().unwrap(),
         },
         may_introspect: false,
+        may_vouch: false,
         enabled: true,
         created: START,
     }
@@ -129,6 +130,7 @@ pub(crate) fn system(id: &str) -> Client {
         purposes: [Purpose::Operations].into(),
         principal: Principal::System,
         may_introspect: true,
+        may_vouch: false,
         ..physician(id)
     }
 }

@@ -3,8 +3,8 @@
 use super::{
     asked::{Emergency, Extent, Reader},
     state::{
-        ACCESSES, ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, Denials, Permitted, REVIEWS_DUE, beside,
-        reviews_due,
+        ACCESSES, ASK_EMPTY, Access, CLASS_UNKNOWN, DENIALS, DENIALS_TOO_MANY, Denials, Permitted,
+        REVIEWS_DUE, beside, reviews_due,
     },
 };
 use crate::{
@@ -163,7 +163,8 @@ pub(super) fn decide_and_record(ctx: &Ctx, draft: &mut Draft<'_>, asking: &Askin
         permitted.push(Permitted { tag, writer, special, directive: directive(decision) });
     }
     if permitted.is_empty() {
-        identity::charge(draft, &ctx.signer, &|draft, org| governance::charge_denied(draft, org, ctx.now))?;
+        identity::charge(draft, &ctx.signer, &|draft, org| governance::charge_denied(draft, org, ctx.now))
+            .map_err(|_| DENIALS_TOO_MANY)?;
         if repeat(ctx, draft, asking, &reader) {
             return Ok(());
         }

@@ -61,7 +61,7 @@ mod tests {
     use crate::{
         Event,
         access::{
-            DENIALS,
+            DENIALS, DENIALS_TOO_MANY,
             scene::{LAKESIDE, Scene, chart_named},
             state::access,
         },
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(lines(&scene), "decided 2 4 8");
         scene.request("baker", "TREAT", "psy/r").unwrap();
         assert_eq!(lines(&scene), "decided 2 4 8 decided", "another request is another denial");
-        assert_eq!(scene.request("baker", "TREAT", "psy/r"), Err(crate::reject::QUOTA));
+        assert_eq!(scene.request("baker", "TREAT", "psy/r"), Err(DENIALS_TOO_MANY));
         scene.request("clerk", "TREAT", "psy/r").unwrap();
         // The next window tells the exact count of the one before.
         scene.world.wait(Span::hours(1));

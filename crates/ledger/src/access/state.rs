@@ -27,6 +27,7 @@ rejects! {
     REVIEW_REPEATED = 508, "the access has been reviewed already";
     CHARTS_ASKED = 509, "the request names no chart, or one twice, or of several charts something else than all";
     CLASSES_ASKED_TOO_MANY = 510, "the charts have more categories together than one request is decided for; ask for fewer";
+    DENIALS_TOO_MANY = 511, "the access would be denied, and the organisation has been denied as many in this window as are recorded; nothing was asked";
 }
 
 /// A permitted access: what a trustee goes by.

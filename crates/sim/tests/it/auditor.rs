@@ -3,7 +3,7 @@
 use crate::seeds;
 use ledger::{
     Act, Event, Outcome, Signed,
-    access::{BreakGlass, Extent, Reason, Request, releasable},
+    access::{Asked, BreakGlass, Extent, Reason, Request, RequestTogether, releasable},
     charts::{self, Claim, Create, Erase, OfferClaim, ReceiptErasure, Role, Target},
     consent::{Action, By, Deny, Grant, Grantee, Purpose, Revocable, Revoke, Scope, sequence},
     governance::Params,
@@ -28,7 +28,8 @@ struct History {
     naive: Naive,
     sessions: Vec<SecretKey>,
     directives: Vec<TxId>,
-    accesses: Vec<TxId>,
+    /// With the hash of the key to which each may be released.
+    accesses: Vec<(TxId, Hash)>,
     erasures: Vec<TxId>,
     compartments: Vec<(CompartmentId, ChartId, usize)>,
     past: Vec<Signed>,
@@ -245,7 +246,26 @@ impl History {
                 }
                 Act::Commit(commit)
             }
-            70..88 => {
+            70..76 => {
+                actor = self.anybody();
+                let (session_key, record) = (Self::session_key(&actor), Hash([2; 32]));
+                let others = CHARTS.map(chart_id).into_iter().filter(|other| *other != chart);
+                let others: Vec<ChartId> = others.collect();
+                let mut charts = vec![chart];
+                for other in others {
+                    if self.odds(2) {
+                        charts.push(other);
+                    }
+                }
+                if self.odds(12) {
+                    charts.push(chart);
+                }
+                let charts: Vec<Asked> = charts.into_iter().map(|chart| Asked { chart, record }).collect();
+                let charts = charts.try_into().unwrap();
+                let (purpose, extent) = (self.purpose(), self.extent());
+                Act::RequestTogether(RequestTogether { charts, purpose, extent, session_key })
+            }
+            76..88 => {
                 actor = self.anybody();
                 let (session_key, record) = (Self::session_key(&actor), Hash([2; 32]));
                 let (purpose, extent) = (self.purpose(), self.extent());
@@ -315,10 +335,10 @@ impl History {
         let encoded: Vec<Vec<u8>> = txs.iter().map(encode).collect();
         let answers = self.naive.block(self.world.height, self.world.now, &encoded);
         assert_eq!(receipts.len(), answers.len());
-        let mut decided = BTreeMap::new();
+        let mut decided: BTreeMap<TxId, Vec<_>> = BTreeMap::new();
         for line in &self.world.logged[lines..] {
             if let Some(Event::Decided(one)) = Event::decode(line.tag, &line.body) {
-                decided.insert(line.tx, one);
+                decided.entry(line.tx).or_default().extend(one.classes.iter().cloned());
             }
         }
         for ((signed, receipt), answer) in txs.iter().zip(&receipts).zip(answers) {
@@ -331,9 +351,9 @@ impl History {
             if receipt.outcome != Outcome::Applied {
                 continue;
             }
-            if let Some(decided) = decided.get(&receipt.tx) {
+            if let Some(classes) = decided.get(&receipt.tx) {
                 let rests = |by: &By| if let By::Directive(id) = by { Some(*id) } else { None };
-                let told = decided.classes.iter().map(|one| {
+                let told = classes.iter().map(|one| {
                     let permit = one.decision.permit;
                     (one.tag, one.writer.clone(), permit, rests(&one.decision.by).filter(|_| permit))
                 });
@@ -341,7 +361,9 @@ impl History {
             }
             match act {
                 Act::Grant(_) | Act::Deny(_) => self.directives.push(receipt.tx),
-                Act::Request(_) | Act::BreakGlass(_) => self.accesses.push(receipt.tx),
+                Act::Request(act) => self.accesses.push((receipt.tx, act.session_key)),
+                Act::RequestTogether(act) => self.accesses.push((receipt.tx, act.session_key)),
+                Act::BreakGlass(act) => self.accesses.push((receipt.tx, act.session_key)),
                 Act::Erase(_) => self.erasures.push(receipt.tx),
                 _ => {}
             }
@@ -351,13 +373,11 @@ impl History {
     /// Every trustee's answer for the newest accesses, and the stage of every erasure.
     fn compare(&mut self) {
         let (state, now) = (&self.world.state, self.world.now);
-        for id in self.accesses.iter().rev().take(12) {
-            let session =
-                ledger::access::access(state, id).map_or(Hash::default(), |access| access.session_key);
+        for (id, session) in self.accesses.iter().rev().take(12) {
             for compartment in self.naive.compartments() {
                 for now in [now, now.plus(Span::secs(600))] {
-                    let given = releasable(state, id, &compartment, &session, now);
-                    let naive = self.naive.hands_over(id, &compartment, &session, now);
+                    let given = releasable(state, id, &compartment, session, now);
+                    let naive = self.naive.hands_over(id, &compartment, session, now);
                     assert_eq!(given.is_ok(), naive, "{given:?} for {id} of {compartment}");
                     *self.met.entry(format!("release {given:?}")).or_default() += 1;
                 }
@@ -403,10 +423,11 @@ fn both_ledgers_agree_over_random_histories() {
             "access.request Applied",
             "access.break-glass Applied",
             "access.request Duplicate",
+            "access.request-together Applied",
             "charts.commit Rejected(COMPARTMENT_READ (411))",
             "charts.commit Rejected(NOT_OWNER (407))",
             "charts.commit Rejected(WRITE_NOT_ALLOWED (408))",
-            "access.request Rejected(QUOTA (8))",
+            "access.request Rejected(DENIALS_TOO_MANY (511))",
             "release Ok(())",
             "release Err(Revoked)",
             "release Err(Denied)",

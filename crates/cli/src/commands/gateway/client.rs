@@ -59,6 +59,9 @@ pub(crate) struct Add {
     /// It may ask about the tokens of others
     #[arg(long)]
     pub(crate) may_introspect: bool,
+    /// It is believed when it says that its user has just signed in anew by more than one factor: who breaks the glass must
+    #[arg(long, requires = "practitioner")]
+    pub(crate) may_vouch: bool,
     #[command(flatten)]
     pub(crate) gateway: ConfigPath,
 }
@@ -130,6 +133,7 @@ pub(crate) fn register(args: &Add) -> Result<smart::Client, Failure> {
         purposes,
         principal,
         may_introspect: args.may_introspect,
+        may_vouch: args.may_vouch,
         enabled: true,
         created: SystemHost.now(),
     };
@@ -154,6 +158,7 @@ fn shown(client: &smart::Client) -> serde_json::Value {
         "scopes": scopes,
         "purposes": client.purposes.iter().map(|purpose| purpose.code().to_owned()).collect::<Vec<_>>(),
         "as": client.principal.profile().map(|profile| profile.to_string()),
+        "may_vouch": client.may_vouch,
         "enabled": client.enabled,
     })
 }

@@ -46,6 +46,9 @@ pub(crate) struct Token {
     /// The purpose of use
     #[arg(long, value_name = "CODE", default_value = "TREAT")]
     pub(crate) purpose: String,
+    /// Vouch that the client's user signs in this moment, by more than one factor, as breaking the glass asks for
+    #[arg(long)]
+    pub(crate) signed_in: bool,
 }
 
 pub(super) async fn run(args: &Token, ctx: &Context) -> Result<(), Failure> {
@@ -96,7 +99,7 @@ fn assertion(args: &Token, endpoint: &str) -> Result<String, Failure> {
     let key = read_key(&args.key)?;
     let now = SystemHost.now().0 / 1000;
     let header = json!({ "alg": "ES384", "typ": "JWT", "kid": kid(&key) });
-    let claims = json!({
+    let mut claims = json!({
         "iss": args.client,
         "sub": args.client,
         "aud": endpoint,
@@ -109,6 +112,10 @@ fn assertion(args: &Token, endpoint: &str) -> Result<String, Failure> {
             "purpose_of_use": [format!("urn:oid:2.16.840.1.113883.5.8#{}", args.purpose)],
         } },
     });
+    if args.signed_in {
+        claims["auth_time"] = json!(now);
+        claims["amr"] = json!(["mfa"]);
+    }
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", encode(&header), encode(&claims));
     let signature = key

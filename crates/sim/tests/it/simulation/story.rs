@@ -10,7 +10,7 @@ use super::{
 use envelope::SessionKey;
 use ledger::{
     Act, Outcome,
-    access::{BreakGlass, Extent, Reason, Request},
+    access::{Asked, BreakGlass, Extent, Reason, Request, RequestTogether},
     charts::{Claim, Create, Erase, OfferClaim, Role, Target},
     consent::{Action, Deny, Grant, Grantee, Purpose, Revocable, Revoke, Scope, sequence},
     identity::{Certify, Delegate, EndSession, Enrol, PrincipalKind},
@@ -212,7 +212,14 @@ impl Story {
                 };
                 let (extent, session_key, record) = (Self::extent(rng), session.hash(), Hash([2; 32]));
                 pending = Pending::Access(Box::new(session));
-                (key, Request { chart, purpose, extent, session_key, record }.into())
+                let act = if rng.random_range(0..4) == 0 {
+                    let charts = CHARTS.map(|label| Asked { chart: chart_id(label), record });
+                    let charts = charts.to_vec().try_into().unwrap();
+                    RequestTogether { charts, purpose, extent, session_key }.into()
+                } else {
+                    Request { chart, purpose, extent, session_key, record }.into()
+                };
+                (key, act)
             }
             80..84 => {
                 let session = SessionKey::generate(rng);
