@@ -60,14 +60,12 @@ impl Answer {
     /// As a response of its own; `base` is the FHIR base.
     pub(crate) fn into_response(self, base: &str, pretty: bool, head: bool) -> Response<Body> {
         let Self { status, version, modified, location, body } = self;
-        let body = body.map(|body| if pretty { indented(body) } else { body });
-        let mut response = Response::new(match (&body, head) {
-            (Some(body), false) => Body::from(body.clone()),
-            (_, _) => Body::empty(),
-        });
+        let has_body = body.is_some();
+        let body = body.filter(|_| !head).map(|body| if pretty { indented(body) } else { body });
+        let mut response = Response::new(body.map_or_else(Body::empty, Body::from));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        if body.is_some() {
+        if has_body {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
         }
         // What is shown depends on who asks, and on what is permitted at this moment.

@@ -8,7 +8,10 @@ use primitives::Millis;
 use rusqlite::{Connection, TransactionBehavior};
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// What takes a store from one format to the next; the store's format is how many of them it has seen.
@@ -74,9 +77,23 @@ pub(super) fn time(column: i64) -> Millis {
     Millis(u64::try_from(column).unwrap_or(0))
 }
 
-/// The one connection. Statements take microseconds, commits one flush; both run away from the network's threads.
+/// The one connection. Statements take microseconds, commits one flush; both run away from the network's threads, but for
+/// [`Db::look`].
 #[derive(Clone)]
-pub(super) struct Db(Arc<Mutex<Connection>>);
+pub(super) struct Db(Arc<Inner>);
+
+struct Inner {
+    connection: Mutex<Connection>,
+    /// How often this process wrote.
+    written: AtomicU64,
+}
+
+/// As long as it is the same, nothing has changed in the store, whoever writes there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edition {
+    own: u64,
+    others: i64,
+}
 
 impl Db {
     pub(super) fn open(path: &Path, key: Option<&StoreKey>) -> Result<Self, OpenError> {
@@ -100,7 +117,7 @@ impl Db {
         if found > known {
             return Err(OpenError::Newer { found, known });
         }
-        Ok(Self(Arc::new(Mutex::new(connection))))
+        Ok(Self(Arc::new(Inner { connection: Mutex::new(connection), written: AtomicU64::new(0) })))
     }
 
     /// Does `work` in one transaction; an error undoes it.
@@ -108,7 +125,8 @@ impl Db {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.0.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.written.fetch_add(1, Ordering::Relaxed);
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let done = work(&tx)?;
         tx.commit()?;
@@ -120,6 +138,22 @@ impl Db {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&self.0.connection.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Which edition of the store it is; none if somebody is at work in it, who may take as long as a flush takes.
+    pub(super) fn look(&self) -> Result<Option<Edition>, StoreError> {
+        match self.0.connection.try_lock() {
+            Ok(connection) => self.edition(&connection).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The same for who is at work in it.
+    pub(super) fn edition(&self, connection: &Connection) -> Result<Edition, StoreError> {
+        // SQLite counts what other connections wrote, those of other processes included.
+        let mut query = connection.prepare_cached("PRAGMA data_version")?;
+        let others = query.query_row([], |row| row.get(0))?;
+        Ok(Edition { own: self.0.written.load(Ordering::Relaxed), others })
     }
 }
