@@ -6,4 +6,4 @@ mod rules;
 mod state;
 mod writing;
 
-pub use naive::{Answer, Naive};
+pub use naive::{Answer, Classes, Naive};

@@ -23,7 +23,7 @@ use primitives::{
     ChartId, CompartmentId, Hash, Millis, NetworkId, OrgId, PrincipalId, PublicKey, Tag, TxId, domain,
     encode, hash,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The naive ledger.
 #[derive(Clone, Debug)]
@@ -39,11 +39,12 @@ pub struct Answer {
     pub tx: TxId,
     /// What becomes of it.
     pub outcome: Outcome,
-    /// Of an access: its classes, chart by chart, whether each is permitted, and the directive that this rests on.
-    pub classes: Vec<(Tag, OrgId, bool, Option<TxId>)>,
+    /// Of an access: the classes of each of its charts, whether each is permitted, and the directive that this rests on.
+    pub classes: BTreeMap<ChartId, Classes>,
 }
 
-type Classes = Vec<(Tag, OrgId, bool, Option<TxId>)>;
+/// Classes of a chart, as they were decided.
+pub type Classes = Vec<(Tag, OrgId, bool, Option<TxId>)>;
 
 struct Asked<'a> {
     chart: &'a ChartId,
@@ -104,16 +105,20 @@ impl Naive {
         let tx = signed.tx.id();
         let answer = |outcome, classes| Some(Answer { tx, outcome, classes });
         if self.state.consumed.contains(&tx) {
-            return answer(Outcome::Duplicate, Vec::new());
+            return answer(Outcome::Duplicate, BTreeMap::new());
         }
         let signer = match self.admit(&signed, time, bytes.len()) {
             Ok(signer) => signer,
             // A forgery answers for its own bytes, not for the transaction that it copies.
             Err(BAD_SIGNATURE) => {
                 let tx = TxId(hash(domain::TX_ID, &[bytes]));
-                return Some(Answer { tx, outcome: Outcome::Rejected(BAD_SIGNATURE), classes: Vec::new() });
+                return Some(Answer {
+                    tx,
+                    outcome: Outcome::Rejected(BAD_SIGNATURE),
+                    classes: BTreeMap::new(),
+                });
             }
-            Err(reject) => return answer(Outcome::Rejected(reject), Vec::new()),
+            Err(reject) => return answer(Outcome::Rejected(reject), BTreeMap::new()),
         };
         self.state.consumed.insert(tx);
         let now = Now { at, time, tx, key: signed.tx.signer, signer: &signer };
@@ -122,7 +127,7 @@ impl Naive {
             Ok(classes) => answer(Outcome::Applied, classes),
             Err(reject) => {
                 self.state = before;
-                answer(Outcome::Rejected(reject), Vec::new())
+                answer(Outcome::Rejected(reject), BTreeMap::new())
             }
         }
     }
@@ -169,7 +174,7 @@ impl Naive {
         used
     }
 
-    fn act(&mut self, now: &Now<'_>, act: &Act) -> Result<Classes, Reject> {
+    fn act(&mut self, now: &Now<'_>, act: &Act) -> Result<BTreeMap<ChartId, Classes>, Reject> {
         let is_org = matches!(now.signer, Signer::Organisation(_));
         let is_staff = is_org || matches!(now.signer, Signer::Practitioner { .. });
         let is_person = matches!(now.signer, Signer::Person { .. });
@@ -252,7 +257,8 @@ impl Naive {
                 }
                 let (purpose, emergency) = (act.purpose, None);
                 let (chart, extent, session_key) = (&act.chart, &act.extent, &act.session_key);
-                return self.access(now, &Asked { chart, purpose, extent, session_key, emergency });
+                let told = self.access(now, &Asked { chart, purpose, extent, session_key, emergency })?;
+                return Ok(BTreeMap::from([(*chart, told)]));
             }
             Act::RequestTogether(act) => {
                 only(is_staff)?;
@@ -267,9 +273,12 @@ impl Naive {
                 // The histories never have so many classes that they are too many.
                 let (purpose, emergency) = (act.purpose, None);
                 let (extent, session_key) = (&act.extent, &act.session_key);
-                let mut told = Vec::new();
+                let mut told = BTreeMap::new();
                 for chart in act.charts.iter().map(|asked| &asked.chart) {
-                    told.extend(self.access(now, &Asked { chart, purpose, extent, session_key, emergency })?);
+                    told.insert(
+                        *chart,
+                        self.access(now, &Asked { chart, purpose, extent, session_key, emergency })?,
+                    );
                 }
                 return Ok(told);
             }
@@ -294,12 +303,13 @@ impl Naive {
                 let emergency = Some(Emergency { reason: act.reason, step_up: act.step_up });
                 let (purpose, chart) = (Purpose::BreakGlass, &act.chart);
                 let (extent, session_key) = (&act.extent, &act.session_key);
-                return self.access(now, &Asked { chart, purpose, extent, session_key, emergency });
+                let told = self.access(now, &Asked { chart, purpose, extent, session_key, emergency })?;
+                return Ok(BTreeMap::from([(*chart, told)]));
             }
             // The histories have none of these.
             _ => Err(MALFORMED),
         }?;
-        Ok(Vec::new())
+        Ok(BTreeMap::new())
     }
 
     fn enrol(&mut self, now: &Now<'_>, act: &identity::Enrol) -> Result<(), Reject> {

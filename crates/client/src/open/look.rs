@@ -7,14 +7,7 @@ use super::{
     unseal::{self, Unsealed},
     visit::{self, Asked},
 };
-use crate::{
-    client::Client,
-    contents::Written,
-    names::Names,
-    open::WhyNot,
-    read::{AsOf, Line},
-    record::Record,
-};
+use crate::{client::Client, contents::Written, names::Names, open::WhyNot, read::AsOf, record::Record};
 use envelope::{Entry, RecordId};
 use ledger::{Event, charts::Role, consent::Purpose};
 use primitives::{ChartId, Millis, OrgId, PackRoot, Tag, TxId};
@@ -184,7 +177,7 @@ impl Client {
             permitted: visit.decided.permitted(),
             repeated: visit.repeated,
             expires: visit.decided.expires,
-            turns: turns(&visit.lines, visit.done.time),
+            turns: visit.turns(),
             classes: classes(&visit.decided, &names, |tag| visit.contents.is_service(tag)),
             records,
             not_shown,
@@ -196,28 +189,6 @@ impl Client {
             timings: visit.timings,
         })
     }
-}
-
-/// The next time after `now` at which a directive that isn't taken back begins or ends.
-fn turns(lines: &[Line], now: Millis) -> Option<Millis> {
-    let mut standing: BTreeMap<TxId, [Millis; 2]> = BTreeMap::new();
-    for line in lines {
-        match &line.event {
-            Some(Event::Granted(granted)) => {
-                let directive = &granted.directive;
-                standing.insert(directive.id, [directive.from, directive.until]);
-            }
-            Some(Event::Denied(denied)) => {
-                let directive = &denied.directive;
-                standing.insert(directive.id, [directive.from, directive.until]);
-            }
-            Some(Event::Revoked(revoked)) => {
-                standing.retain(|id, _| !revoked.directives.iter().any(|revoked| revoked == id));
-            }
-            Some(_) | None => {}
-        }
-    }
-    standing.into_values().flatten().filter(|time| *time > now && *time < Millis::MAX).min()
 }
 
 /// The entries of records in all packs whose table of contents is at hand, in the order of writing.

@@ -3,11 +3,11 @@
 use super::{Ask, Found, OpenError, Visit, visit::Asked};
 use crate::{client::Client, contents::Contents, names::tags_within};
 use ledger::{
-    access::Extent,
+    access::{DENIALS_TOO_MANY, Extent},
     charts::{self, Role},
     consent::Purpose,
 };
-use primitives::{ChartId, List, OrgId, Tag};
+use primitives::{ChartId, List, Millis, OrgId, Tag};
 use std::collections::BTreeSet;
 
 /// What was asked of the chart of another patient, whom a record of the one that is looked at names.
@@ -17,6 +17,8 @@ pub struct Beside {
     pub chart: ChartId,
     /// Whether anything of it is permitted: only then is what names her shown.
     pub permitted: bool,
+    /// Until when that holds, unless something happens in her chart before; none if it does for good.
+    pub until: Option<Millis>,
     /// Lines of its log up to and with that access; 0 if none was made.
     pub lines: u64,
 }
@@ -84,7 +86,7 @@ impl Client {
 
     /// Whether the reader is permitted anything of another patient's chart: asked and recorded there like any access.
     async fn may_look(&self, chart: ChartId, purpose: Purpose) -> Result<Beside, OpenError> {
-        let not = Beside { chart, permitted: false, lines: 0 };
+        let not = Beside { chart, permitted: false, until: None, lines: 0 };
         // An emergency of one patient opens nobody else's chart.
         if purpose == Purpose::BreakGlass {
             return Ok(not);
@@ -92,10 +94,15 @@ impl Client {
         let reason = Some("a record of another patient names this one".to_owned());
         let asked = Asked { chart, purpose, extent: Extent::General, emergency: None, reason, request: None };
         match self.visit(&asked, &[]).await {
-            Ok(visit) => {
-                Ok(Beside { permitted: visit.decided.permitted(), lines: visit.lines.len() as u64, ..not })
-            }
+            Ok(visit) => Ok(Beside {
+                chart,
+                permitted: visit.decided.permitted(),
+                until: visit.decided.expires.into_iter().chain(visit.turns()).min(),
+                lines: visit.lines.len() as u64,
+            }),
             Err(OpenError::Unknown(_)) => Ok(not),
+            // As many were denied as are recorded: it would be denied.
+            Err(OpenError::Submit(error)) if error.reject() == Some(DENIALS_TOO_MANY) => Ok(not),
             Err(error) => Err(error),
         }
     }

@@ -19,8 +19,11 @@ use ledger::{
     charts::{CHART_UNKNOWN, Role},
     consent::Purpose,
 };
-use primitives::{ChartId, CompartmentId, Hash, OrgId, PackRoot, Span, Tag};
-use std::{collections::BTreeSet, sync::Arc};
+use primitives::{ChartId, CompartmentId, Hash, Millis, OrgId, PackRoot, Span, Tag, TxId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Packs fetched at once.
 const FETCHES: usize = 4;
@@ -56,6 +59,31 @@ pub(crate) struct Visit {
     pub(crate) fetched: Fetched,
     pub(crate) keys: Keys,
     pub(crate) timings: Timings,
+}
+
+impl Visit {
+    /// The next time after the decision at which a directive of the chart that isn't taken back begins or ends.
+    pub(crate) fn turns(&self) -> Option<Millis> {
+        let mut standing: BTreeMap<TxId, [Millis; 2]> = BTreeMap::new();
+        for line in &self.lines {
+            match &line.event {
+                Some(Event::Granted(granted)) => {
+                    let directive = &granted.directive;
+                    standing.insert(directive.id, [directive.from, directive.until]);
+                }
+                Some(Event::Denied(denied)) => {
+                    let directive = &denied.directive;
+                    standing.insert(directive.id, [directive.from, directive.until]);
+                }
+                Some(Event::Revoked(revoked)) => {
+                    standing.retain(|id, _| !revoked.directives.iter().any(|revoked| revoked == id));
+                }
+                Some(_) | None => {}
+            }
+        }
+        let now = self.done.time;
+        standing.into_values().flatten().filter(|time| *time > now && *time < Millis::MAX).min()
+    }
 }
 
 impl Asked {

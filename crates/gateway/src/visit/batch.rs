@@ -3,7 +3,8 @@
 
 use super::{
     asking::Asking,
-    visits::{LOOKS, Turn, Visits},
+    opening::LOOKS,
+    visits::{Turn, Visits},
 };
 use crate::http::{IssueCode, Refusal};
 use axum::http::StatusCode;

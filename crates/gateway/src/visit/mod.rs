@@ -3,6 +3,7 @@
 mod asking;
 mod batch;
 mod ingest;
+mod opening;
 mod users;
 mod visits;
 mod watch;

@@ -335,10 +335,10 @@ impl History {
         let encoded: Vec<Vec<u8>> = txs.iter().map(encode).collect();
         let answers = self.naive.block(self.world.height, self.world.now, &encoded);
         assert_eq!(receipts.len(), answers.len());
-        let mut decided: BTreeMap<TxId, Vec<_>> = BTreeMap::new();
+        let mut decided = BTreeMap::new();
         for line in &self.world.logged[lines..] {
             if let Some(Event::Decided(one)) = Event::decode(line.tag, &line.body) {
-                decided.entry(line.tx).or_default().extend(one.classes.iter().cloned());
+                decided.insert((line.tx, line.chart), one);
             }
         }
         for ((signed, receipt), answer) in txs.iter().zip(&receipts).zip(answers) {
@@ -351,13 +351,15 @@ impl History {
             if receipt.outcome != Outcome::Applied {
                 continue;
             }
-            if let Some(classes) = decided.get(&receipt.tx) {
+            for (chart, naive) in &answer.classes {
+                // An equal denial is only counted.
+                let Some(decided) = decided.get(&(receipt.tx, *chart)) else { continue };
                 let rests = |by: &By| if let By::Directive(id) = by { Some(*id) } else { None };
-                let told = classes.iter().map(|one| {
+                let told = decided.classes.iter().map(|one| {
                     let permit = one.decision.permit;
                     (one.tag, one.writer.clone(), permit, rests(&one.decision.by).filter(|_| permit))
                 });
-                assert_eq!(told.collect::<Vec<_>>(), answer.classes, "{act:?}");
+                assert_eq!(told.collect::<Vec<_>>(), *naive, "{act:?}");
             }
             match act {
                 Act::Grant(_) | Act::Deny(_) => self.directives.push(receipt.tx),

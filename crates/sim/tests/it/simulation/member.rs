@@ -226,7 +226,7 @@ pub(super) fn audit(auditor: &mut Naive, view: &View, block: &Block) {
     for event in view.events_at(height).unwrap() {
         let line: Logged = decode(&event.bytes).unwrap();
         if let Some(Event::Decided(one)) = Event::decode(line.tag, &line.body) {
-            decided.insert(line.tx, one);
+            decided.insert((line.tx, line.chart), one);
         }
     }
     for (answer, receipt) in answers.iter().zip(&block.receipts) {
@@ -235,13 +235,15 @@ pub(super) fn audit(auditor: &mut Naive, view: &View, block: &Block) {
         assert_eq!(answer.tx, receipt.tx, "block {height}");
         assert!(over || answer.outcome == receipt.outcome, "block {height}: {receipt:?} but {answer:?}");
         let applied = receipt.outcome == Outcome::Applied;
-        if let Some(decided) = decided.get(&receipt.tx).filter(|_| applied) {
+        for (chart, classes) in answer.classes.iter().filter(|_| applied) {
+            // An equal denial is only counted.
+            let Some(decided) = decided.get(&(receipt.tx, *chart)) else { continue };
             let rests = |by: &By| if let By::Directive(id) = by { Some(*id) } else { None };
             let told = decided.classes.iter().map(|one| {
                 let permit = one.decision.permit;
                 (one.tag, one.writer.clone(), permit, rests(&one.decision.by).filter(|_| permit))
             });
-            assert_eq!(told.collect::<Vec<_>>(), answer.classes, "block {height}, access {}", receipt.tx);
+            assert_eq!(told.collect::<Vec<_>>(), *classes, "block {height}, access {}", receipt.tx);
         }
     }
 }
