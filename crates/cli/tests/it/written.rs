@@ -248,14 +248,7 @@ async fn singles(app: &App, files: &[(String, String)]) -> (String, Vec<String>)
         let found = match app.read(&place).await {
             Ok(read) if bare(&read) == bare(text) => app.find(&place, &read).await,
             Ok(read) => Err(format!("it comes back otherwise: {read}")),
-            // Known, and wrong: what names several patients shows itself only where the charts of all of them are under a
-            // visit, and a read opens the one in which it lies. A search for the others opens theirs.
-            Err(status) => {
-                refused.push_str(&format!(
-                    "{name}: created, and {status} when it is read: it names several patients\n"
-                ));
-                continue;
-            }
+            Err(status) => Err(format!("{status} when it is read")),
         };
         match found {
             Ok(queries) => asked += queries,

@@ -74,6 +74,9 @@ pub struct Look {
     pub custodian: Option<OrgId>,
     /// Whether anything was permitted.
     pub permitted: bool,
+    /// Whether the chart is an empty stub of the reader's own organisation: its patient may be named to the reader, though
+    /// there is nothing of hers that could be permitted.
+    pub is_stub: bool,
     /// If the same was denied before in a row: how often by now.
     pub repeated: Option<u64>,
     /// Until when what is permitted is released; none if all was denied.
@@ -175,6 +178,7 @@ impl Client {
                 Some(_) | None => None,
             }),
             permitted: visit.decided.permitted(),
+            is_stub: visit.is_stub_of(&self.org),
             repeated: visit.repeated,
             expires: visit.decided.expires,
             turns: visit.turns(),

@@ -106,6 +106,7 @@ impl Opened {
             purpose,
             custodian: _,
             permitted,
+            is_stub: _,
             repeated,
             expires: _,
             turns: _,

@@ -15,7 +15,8 @@ use std::collections::BTreeSet;
 pub struct Beside {
     /// The other patient's chart.
     pub chart: ChartId,
-    /// Whether anything of it is permitted: only then is what names her shown.
+    /// Whether anything of it is permitted, or it is an empty stub of the reader's own organisation: only then is what names
+    /// her shown.
     pub permitted: bool,
     /// Until when that holds, unless something happens in her chart before; none if it does for good.
     pub until: Option<Millis>,
@@ -96,7 +97,7 @@ impl Client {
         match self.visit(&asked, &[]).await {
             Ok(visit) => Ok(Beside {
                 chart,
-                permitted: visit.decided.permitted(),
+                permitted: visit.decided.permitted() || visit.is_stub_of(&self.org),
                 until: visit.decided.expires.into_iter().chain(visit.turns()).min(),
                 lines: visit.lines.len() as u64,
             }),

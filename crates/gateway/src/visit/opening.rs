@@ -237,7 +237,12 @@ impl Visits {
             access: Some(look.access),
             height: look.as_of.height,
             classes,
-            beside: look.beside.iter().map(|other| (other.chart, other.permitted)).collect(),
+            beside: look
+                .beside
+                .iter()
+                .map(|other| (other.chart, other.permitted))
+                .chain(look.is_stub.then_some((look.chart, true)))
+                .collect(),
             is_custodian,
             stepped_up,
             ..Visit::blind(until)

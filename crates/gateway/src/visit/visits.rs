@@ -57,7 +57,7 @@ pub(super) struct Visit {
     pub(super) access: Option<TxId>,
     pub(super) height: u64,
     pub(super) classes: BTreeSet<Class>,
-    /// The charts of other patients whom its records name, each with whether anything of it is permitted: it ends with them.
+    /// The charts of other patients whom its records name, each with whether she may be named: it ends with them.
     pub(super) beside: BTreeMap<ChartId, bool>,
     /// What all of that lets be seen, as long as nothing new came into the working set.
     pub(super) sight: Option<Sight>,
@@ -85,11 +85,13 @@ impl Visit {
 
     /// What it lets be seen. No class that it holds is taken out of the working set as long as it lasts.
     fn sees(&self, set: &WorkingSet, chart: &ChartId) -> Result<Sight, WorkingError> {
-        if self.classes.is_empty() {
+        let mut beside =
+            self.beside.iter().filter(|(_, may_be_named)| **may_be_named).map(|(chart, _)| chart).peekable();
+        if self.classes.is_empty() && beside.peek().is_none() {
             return Ok(Sight::default());
         }
-        let beside = self.beside.iter().filter(|(_, permitted)| **permitted).map(|(chart, _)| chart);
-        set.sight_beside(&self.classes, [chart], beside)
+        let chart = Some(chart).filter(|_| !self.classes.is_empty());
+        set.sight_beside(&self.classes, chart, beside)
     }
 }
 
