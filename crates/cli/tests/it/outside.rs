@@ -144,8 +144,16 @@ fn prepared(part: &str, lock: &str) -> (PathBuf, bool) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(part);
     fs::create_dir_all(&folder).unwrap();
     copy(&sources(part), &folder);
-    let locked = fs::read(sources(part).join(lock)).unwrap();
-    (folder.clone(), fs::read(folder.join("installed")).is_ok_and(|installed| installed == locked))
+    let installed =
+        fs::read(folder.join("installed")).is_ok_and(|installed| installed == mark(&folder, part, lock));
+    (folder, installed)
+}
+
+/// What is locked, and where it is installed: programs of a Python environment name the folder in which they were made.
+fn mark(folder: &Path, part: &str, lock: &str) -> Vec<u8> {
+    let mut mark = format!("{}\n", folder.display()).into_bytes();
+    mark.extend(fs::read(sources(part).join(lock)).unwrap());
+    mark
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -171,7 +179,7 @@ fn install(command: &mut Command) -> Result<(), String> {
 
 /// What is locked is installed: the next run needn't do it again.
 fn note(folder: &Path, part: &str, lock: &str) {
-    fs::copy(sources(part).join(lock), folder.join("installed")).unwrap();
+    fs::write(folder.join("installed"), mark(folder, part, lock)).unwrap();
 }
 
 fn installed_npm() -> Result<PathBuf, String> {
