@@ -74,8 +74,8 @@ pub struct Look {
     pub custodian: Option<OrgId>,
     /// Whether anything was permitted.
     pub permitted: bool,
-    /// Whether the chart is an empty stub of the reader's own organisation: its patient may be named to the reader, though
-    /// there is nothing of hers that could be permitted.
+    /// Whether it was asked for treatment and the chart is an empty stub of the reader's own organisation: its patient may be
+    /// named to the reader, though there is nothing of hers that could be permitted.
     pub is_stub: bool,
     /// If the same was denied before in a row: how often by now.
     pub repeated: Option<u64>,

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 pub struct Beside {
     /// The other patient's chart.
     pub chart: ChartId,
-    /// Whether anything of it is permitted, or it is an empty stub of the reader's own organisation: only then is what names
-    /// her shown.
+    /// Whether anything of it is permitted, or she is treated and it is an empty stub of the reader's own organisation: only
+    /// then is what names her shown.
     pub permitted: bool,
     /// Until when that holds, unless something happens in her chart before; none if it does for good.
     pub until: Option<Millis>,

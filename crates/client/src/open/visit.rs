@@ -62,13 +62,15 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Whether the chart is a stub of this organisation: made by it so that a patient could be named, claimed by nobody, and
-    /// empty. There is nothing of hers to be permitted, so that every access to it is denied.
+    /// Whether this is a look for treatment at a stub of this organisation: a chart made by it so that a patient could be named,
+    /// claimed by nobody, and empty. There is nothing of hers to be permitted, so that every access to it is denied; for other
+    /// purposes nobody looks at an unclaimed chart, be it empty or not.
     pub(crate) fn is_stub_of(&self, org: &OrgId) -> bool {
         let is_made = |event: &Event| matches!(event, Event::Created(created) if created.custodian == *org);
         let made = self.lines.iter().filter_map(|line| line.event.as_ref()).any(is_made);
         let claimed = self.lines.iter().any(|line| matches!(line.event, Some(Event::Claimed(_)) | None));
-        made && !claimed && self.contents.packs.is_empty()
+        let treats = Purpose::Treatment.covers(self.decided.purpose);
+        treats && made && !claimed && self.contents.packs.is_empty()
     }
 
     /// The next time after the decision at which a directive of the chart that isn't taken back begins or ends.
